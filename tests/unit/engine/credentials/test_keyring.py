@@ -1,7 +1,7 @@
-"""`docker-credential-galley` over a real keyring, judged by docker-py's client of its protocol.
+"""`docker-credential-galley` with a real keyring, called by docker-py's client of its protocol.
 
-The docker CLI's client is in `tests/unit/engine/docker/test_registry.py`, where there is a registry
-to log in to.
+The docker CLI calls it in `tests/unit/engine/docker/test_registry.py`, which has a registry to log
+in to.
 """
 
 import json
@@ -21,7 +21,7 @@ from engine.credentials.keyring import Login, Logins
 from tests.unit.engine.secret_service import SecretService, unlocked
 
 PROGRAM = "docker-credential-galley"
-IMPATIENT = """
+SHORT_PATIENCE = """
 import functools
 from engine.cli import docker_credential as helper
 helper.Logins = functools.partial(helper.Logins, patience=0.5)
@@ -72,7 +72,7 @@ def test_docker_py_stores_gets_lists_and_erases(service: SecretService) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "given", "said"),
+    ("action", "given", "output"),
     [
         ("get", SERVER, "credentials not found in native keychain"),
         ("get", " \n", "no credentials server URL"),
@@ -82,41 +82,41 @@ def test_docker_py_stores_gets_lists_and_erases(service: SecretService) -> None:
         ("delete", "", "Unknown credential action `delete`"),
     ],
 )
-def test_what_docker_knows_word_by_word(
-    service: SecretService, action: str, given: str, said: str
+def test_errors_are_worded_as_docker_expects(
+    service: SecretService, action: str, given: str, output: str
 ) -> None:
-    assert helper(action, given) == (1, said)
+    assert helper(action, given) == (1, output)
 
 
 @pytest.mark.parametrize("given", ["", "[]", "{", '"text"', "7"])
-def test_what_is_no_login_is_refused(service: SecretService, given: str) -> None:
-    code, said = helper("store", given)
+def test_an_invalid_login_is_refused(service: SecretService, given: str) -> None:
+    code, output = helper("store", given)
     assert code == 1
-    assert said.startswith("this is no login in JSON")
+    assert output.startswith("this is no login in JSON")
     assert helper("list") == (0, "{}")
 
 
-def test_erasing_what_is_not_there_is_no_failure(service: SecretService) -> None:
+def test_erasing_a_missing_login_succeeds(service: SecretService) -> None:
     assert helper("erase", SERVER) == (0, "")
 
 
-def test_passwords_of_proxies_are_no_logins(service: SecretService) -> None:
+def test_proxy_passwords_are_not_listed_as_logins(service: SecretService) -> None:
     password = " pässword \"'\\\n "
     assert helper("proxy-store", json.dumps({"Address": PROXY, "Password": password})) == (0, "")
-    code, said = helper("proxy-get", PROXY)
-    assert (code, json.loads(said)) == (0, password)
+    code, output = helper("proxy-get", PROXY)
+    assert (code, json.loads(output)) == (0, password)
     assert helper("list") == (0, "{}")
     assert helper("proxy-erase", PROXY) == helper("proxy-erase", PROXY) == (0, "")
     assert helper("proxy-get", PROXY) == (1, "credentials not found in native keychain")
 
 
-def test_the_version_is_said(service: SecretService) -> None:
-    code, said = helper("version")
+def test_the_version_is_printed(service: SecretService) -> None:
+    code, output = helper("version")
     assert code == 0
-    assert said.startswith(PROGRAM)
+    assert output.startswith(PROGRAM)
 
 
-def test_logins_at_the_same_time_are_all_listed(service: SecretService) -> None:
+def test_logins_stored_at_the_same_time_are_all_listed(service: SecretService) -> None:
     servers = [f"{number}.example.com" for number in range(6)]
 
     def store(server: str) -> tuple[int, str]:
@@ -140,7 +140,7 @@ def test_no_file_holds_the_secret(service: SecretService, logins: Logins, tmp_pa
     assert not [path for path in files if b"to-be-found-nowhere" in path.read_bytes()]
 
 
-def test_a_locked_keyring_is_said_at_once(service: SecretService, logins: Logins) -> None:
+def test_a_locked_keyring_is_reported_immediately(service: SecretService, logins: Logins) -> None:
     logins.store(SERVER, Login("bob", "secret"))
     service.lock()
     proxies = (("proxy-get", PROXY), ("proxy-erase", PROXY))
@@ -151,19 +151,19 @@ def test_a_locked_keyring_is_said_at_once(service: SecretService, logins: Logins
         ("erase", SERVER),
         *proxies,
     ):
-        code, said = helper(action, given)
+        code, output = helper(action, given)
         assert code == 1
-        assert said.startswith("The keyring is locked.\nUnlock it")
+        assert output.startswith("The keyring is locked.\nUnlock it")
     store: Any = Store("galley")
     with pytest.raises(StoreError, match="The keyring is locked"):
         store.get(SERVER)
 
 
-def test_a_keyring_that_does_not_answer_is_given_up(service: SecretService) -> None:
-    """In a process of its own, for the thread that waits is left waiting."""
+def test_a_keyring_that_does_not_answer_times_out(service: SecretService) -> None:
+    """In a separate process, because its waiting thread never ends."""
     with service.silent():
         done = subprocess.run(
-            [sys.executable, "-c", IMPATIENT, "get"],
+            [sys.executable, "-c", SHORT_PATIENCE, "get"],
             input=SERVER.encode(),
             capture_output=True,
             timeout=30,
@@ -173,7 +173,9 @@ def test_a_keyring_that_does_not_answer_is_given_up(service: SecretService) -> N
     assert done.stderr == b""
 
 
-def test_what_was_deleted_elsewhere_is_not_there(service: SecretService, logins: Logins) -> None:
+def test_a_login_deleted_by_another_program_is_missing(
+    service: SecretService, logins: Logins
+) -> None:
     logins.store(SERVER, Login("bob", "secret"))
     service.delete_externally(SERVER)
     assert logins.get(SERVER) is None
@@ -191,16 +193,16 @@ def test_what_was_deleted_elsewhere_is_not_there(service: SecretService, logins:
         {"PYTHON_KEYRING_BACKEND": "no.such.Keyring"},
     ],
 )
-def test_without_a_keyring_nothing_is_kept(
+def test_without_a_keyring_nothing_is_stored(
     service: SecretService, environment: dict[str, str]
 ) -> None:
     login = json.dumps({"ServerURL": SERVER, "Username": "bob", "Secret": "secret"})
     password = json.dumps({"Address": PROXY, "Password": "secret"})
     proxies = (("proxy-store", password), ("proxy-get", PROXY), ("proxy-erase", PROXY))
     for action, given in (("store", login), ("get", SERVER), ("list", ""), ("check", ""), *proxies):
-        code, said = helper(action, given, **environment)
+        code, output = helper(action, given, **environment)
         assert code == 1
-        assert said.startswith("There is no keyring on this computer")
-        assert "gnome-keyring" in said
-        assert "galley settings set use_keyring false" in said
+        assert output.startswith("There is no keyring on this computer")
+        assert "gnome-keyring" in output
+        assert "galley settings set use_keyring false" in output
     assert not list(Path(os.environ["DOCKER_CONFIG"]).parent.rglob("*logins*"))

@@ -30,7 +30,7 @@ from vm.errors import HostError, KeyringUnusable
 from vm.host.paths import Home
 from vm.types import MachineState, Observation
 
-# What `docker login` writes where it has no store: bob, and "secret".
+# What `docker login` writes without a credential store: bob, and "secret".
 PLAIN = {
     "auths": {"a.example.com": {"auth": "Ym9iOnNlY3JldA=="}, "b.example.com": {}},
     "psFormat": "x",
@@ -54,7 +54,9 @@ def read(config: Path) -> dict[str, object]:
     return dict(json.loads(config.read_text()))
 
 
-def test_it_is_set_and_taken_out_again(home: Home, keyring: SecretService, config: Path) -> None:
+def test_docker_s_store_is_set_and_removed_again(
+    home: Home, keyring: SecretService, config: Path
+) -> None:
     given = {"proxies": {}, "credHelpers": {"x.example.com": "other"}, "n": 1.5}
     config.write_text(json.dumps(given))
     follow(home, wanted=True)
@@ -66,7 +68,7 @@ def test_it_is_set_and_taken_out_again(home: Home, keyring: SecretService, confi
     assert list(read(config).items()) == list(given.items())
 
 
-def test_a_store_of_the_user_stays(home: Home, keyring: SecretService, config: Path) -> None:
+def test_a_store_of_the_user_is_kept(home: Home, keyring: SecretService, config: Path) -> None:
     config.write_text('{"credsStore": "pass"}')
     follow(home, wanted=True)
     assert logins.why_not() is None
@@ -106,7 +108,7 @@ def test_logins_of_the_plain_file_are_not_hidden(
         ({"auth": "Ym9iOnNlY3JldA==", "identitytoken": "secret"}, "<token>"),
     ],
 )
-def test_every_form_of_a_plain_login_is_one(
+def test_every_form_of_a_plain_login_is_moved(
     keyring: SecretService, config: Path, entry: dict[str, str], username: str
 ) -> None:
     config.write_text(json.dumps({"auths": {"a.example.com": entry}}))
@@ -118,7 +120,7 @@ def test_every_form_of_a_plain_login_is_one(
     assert (found["Username"], found["Secret"]) == (username, "secret")
 
 
-def test_a_plain_file_is_kept_where_the_keyring_is_locked(
+def test_a_plain_file_is_kept_if_the_keyring_is_locked(
     keyring: SecretService, config: Path
 ) -> None:
     config.write_text(json.dumps(PLAIN))
@@ -128,7 +130,9 @@ def test_a_plain_file_is_kept_where_the_keyring_is_locked(
     assert read(config) == PLAIN
 
 
-def test_a_locked_keyring_is_left_alone(home: Home, keyring: SecretService, config: Path) -> None:
+def test_a_locked_keyring_is_not_set_as_store(
+    home: Home, keyring: SecretService, config: Path
+) -> None:
     keyring.lock()
     with pytest.raises(KeyringUnusable, match="locked"):
         follow(home, wanted=True)
@@ -139,7 +143,7 @@ def test_a_locked_keyring_is_left_alone(home: Home, keyring: SecretService, conf
     assert problem.summary == "The keyring is locked."
 
 
-def test_without_a_keyring_docker_is_left_alone_and_the_choices_are_said(
+def test_without_a_keyring_the_store_is_not_set_and_a_hint_is_given(
     home: Home, keyring: SecretService, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
@@ -158,10 +162,10 @@ def test_without_a_keyring_docker_is_left_alone_and_the_choices_are_said(
     assert not LOGINS.applies(Facts(home, SettingsStore(home).load(), observation=started))
 
 
-def test_a_program_that_docker_would_not_find_is_no_store(
+def test_a_helper_that_docker_would_not_find_is_not_set_as_store(
     home: Home, keyring: SecretService, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An active virtual environment has it on PATH, and other terminals do not."""
+    """An active virtual environment has the helper on PATH, and other terminals do not."""
     assert sys.prefix != sys.base_prefix
     monkeypatch.setenv("PATH", f"{own_folder()}{os.pathsep}/usr/bin{os.pathsep}/bin")
     with pytest.raises(HostError, match="does not find the program") as raised:
@@ -174,7 +178,9 @@ def test_a_program_that_docker_would_not_find_is_no_store(
     assert "does not find the program" in problem.summary
 
 
-def test_it_goes_with_the_last_galley(home: Home, keyring: SecretService, config: Path) -> None:
+def test_docker_s_store_is_removed_with_the_last_home(
+    home: Home, keyring: SecretService, config: Path
+) -> None:
     other = Home(Path("/another/home"), Path("/another/home/run"))
     for one in (home, other):
         context.ensure(one)
@@ -187,7 +193,7 @@ def test_it_goes_with_the_last_galley(home: Home, keyring: SecretService, config
     assert "credsStore" not in read(config)
 
 
-def test_a_helper_of_the_user_is_asked_too(
+def test_a_helper_of_the_user_is_used_too(
     keyring: SecretService, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "docker-credential-mine"
@@ -216,14 +222,14 @@ def test_a_helper_of_the_user_is_asked_too(
         "null",
     ],
 )
-def test_a_strange_plain_file_hides_nothing(config: Path, auths: str) -> None:
+def test_an_invalid_plain_file_has_no_logins(config: Path, auths: str) -> None:
     config.write_text(f'{{"auths": {auths}}}')
     assert logins.logins() == ()
 
 
-def test_a_broken_configuration_is_said(home: Home, config: Path) -> None:
+def test_a_broken_configuration_is_reported(home: Home, config: Path) -> None:
     config.write_text("{")
-    for ask in (logins.logins, lambda: follow(home, wanted=True), lambda: leave(home)):
+    for call in (logins.logins, lambda: follow(home, wanted=True), lambda: leave(home)):
         with pytest.raises(HostError, match=r"config\.json cannot be used"):
-            ask()
+            call()
     assert config.read_text() == "{"

@@ -1,4 +1,4 @@
-"""A proxy's password goes from the settings to the keyring, and to no other place."""
+"""A proxy's password in the settings is stored in the keyring, and nowhere else."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ def keyring() -> Iterator[SecretService]:
         yield service
 
 
-def test_a_password_of_a_proxy_goes_to_the_keyring(
+def test_a_password_of_a_proxy_is_stored_in_the_keyring(
     store: SettingsStore, home: Home, keyring: SecretService
 ) -> None:
     assert store.set("http_proxy", GIVEN).value == KEPT
@@ -33,7 +33,7 @@ def test_a_password_of_a_proxy_goes_to_the_keyring(
     assert proxy_password.find(KEPT) == "hidden"
     assert home.settings.read_text().count(f'"{KEPT}"') == 2
     store.set("http_proxy", "http://example.com:1")
-    assert proxy_password.find(KEPT) == "hidden"  # the other one has it still
+    assert proxy_password.find(KEPT) == "hidden"  # https_proxy still uses it
     store.unset("https_proxy")
     assert proxy_password.find(KEPT) == ""
     store.set("http_proxy", GIVEN)
@@ -41,7 +41,7 @@ def test_a_password_of_a_proxy_goes_to_the_keyring(
     assert proxy_password.find(KEPT) == ""
 
 
-def test_a_password_that_cannot_be_kept_changes_nothing(
+def test_a_password_that_cannot_be_stored_changes_nothing(
     store: SettingsStore, home: Home, keyring: SecretService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
@@ -52,7 +52,7 @@ def test_a_password_that_cannot_be_kept_changes_nothing(
     assert not home.settings.exists()
 
 
-def test_a_password_in_the_file_is_not_used_and_not_told(store: SettingsStore, home: Home) -> None:
+def test_a_password_in_the_file_is_not_used_and_not_shown(store: SettingsStore, home: Home) -> None:
     home.settings.write_text(f'https_proxy = "{GIVEN}"\nhttp_proxy = "x://me:hidden@h"\n')
     found = store.current().problems
     assert [one.summary.split(": ")[1][:35] for one in found] == [

@@ -1,4 +1,4 @@
-"""The checks: each finds its fault, and none stops the others."""
+"""Each check detects its fault, and a check that raises does not stop the others."""
 
 import datetime
 from pathlib import Path
@@ -25,13 +25,13 @@ from vm.types import Accelerator, Forward, MachineState, Observation, Status
 
 
 class FakeGuest:
-    """Says what it is told to."""
+    """Returns `output` for every command."""
 
-    def __init__(self, said: bytes) -> None:
-        self.said = said
+    def __init__(self, output: bytes) -> None:
+        self.output = output
 
     def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
-        return Completed(argv, 0, self.said, b"")
+        return Completed(argv, 0, self.output, b"")
 
 
 def running(home: Home, **more: Any) -> Facts:
@@ -45,21 +45,21 @@ def status(home: Home, *published: PublishedPort) -> EngineStatus:
     return EngineStatus("1", endpoint(home), machine, EngineHealth(True), published)
 
 
-def test_every_check_has_a_title_of_its_own() -> None:
+def test_every_check_has_a_unique_title() -> None:
     assert len({check.title for check in CHECKS}) == len(CHECKS)
 
 
 def test_every_check_is_run() -> None:
-    written = {
+    defined = {
         value
         for module in (host, machine, docker)
         for value in vars(module).values()
         if isinstance(value, Check)
     }
-    assert written == set(CHECKS)
+    assert defined == set(CHECKS)
 
 
-def test_a_fresh_home_asks_little_and_finds_nothing(home: Home) -> None:
+def test_a_fresh_home_has_no_problems(home: Home) -> None:
     SettingsStore(home).set("backend", "fake")
     SettingsStore(home).set("memory", "1GiB")
     with gathered(home) as facts:
@@ -67,7 +67,7 @@ def test_a_fresh_home_asks_little_and_finds_nothing(home: Home) -> None:
     assert {result.outcome for result in results} <= {Outcome.FINE, Outcome.SKIPPED}
 
 
-def test_a_broken_settings_file_is_a_result_and_the_others_are_asked(home: Home) -> None:
+def test_a_broken_settings_file_is_reported_and_the_checks_still_run(home: Home) -> None:
     home.settings.write_text("this is [not toml")
     with gathered(home) as facts:
         results = run_checks(facts)
@@ -84,13 +84,13 @@ def test_a_check_that_raises_is_a_problem(home: Home, error: Exception) -> None:
     assert result.outcome is Outcome.PROBLEM
 
 
-def test_emulation_is_told(home: Home) -> None:
+def test_emulation_is_reported(home: Home) -> None:
     found = machine.ACCELERATION.check(running(home))
     assert found is not None
     assert "There is no KVM." in found.hint
 
 
-def test_starts_that_take_longer_than_they_could(home: Home) -> None:
+def test_slow_starts_are_reported(home: Home) -> None:
     class Slow(Explains):
         def why_slow(self, directory: MachineDir) -> Problem | None:
             return Problem("BackendFailed", f"{directory.root} is slow.")
@@ -102,54 +102,56 @@ def test_starts_that_take_longer_than_they_could(home: Home) -> None:
     backend = FakeBackend()
     backend.explains = Slow()
     assert machine.STARTS.applies(running(home, backend=backend))
-    told = machine.STARTS.check(running(home, backend=backend))
-    assert told is not None
-    assert str(home.machine) in told.summary
+    problem = machine.STARTS.check(running(home, backend=backend))
+    assert problem is not None
+    assert str(home.machine) in problem.summary
 
 
-def test_a_clock_that_is_behind(home: Home) -> None:
+def test_a_wrong_clock_is_reported(home: Home) -> None:
     now = datetime.datetime.now().timestamp()
-    for said, wrong in ((now, False), (now - 3600, True), (now + 60, True)):
-        guest = cast(Guest, FakeGuest(b"%d\n" % said))
+    for clock, wrong in ((now, False), (now - 3600, True), (now + 60, True)):
+        guest = cast(Guest, FakeGuest(b"%d\n" % clock))
         assert bool(machine.CLOCK.check(running(home, guest=guest))) is wrong
     assert machine.CLOCK.check(running(home, guest=cast(Guest, FakeGuest(b"date: what?"))))
 
 
-def test_a_machine_without_its_supervisor(home: Home) -> None:
+def test_a_machine_without_its_supervisor_is_reported(home: Home) -> None:
     assert docker.SUPERVISOR.applies(running(home))
     assert docker.SUPERVISOR.check(running(home))
     assert docker.SUPERVISOR.check(running(home, status=status(home))) is None
 
 
-def test_a_port_that_is_not_open(home: Home) -> None:
+def test_a_port_that_is_not_open_is_reported(home: Home) -> None:
     problem = PortInUse(Message("", "Port 80 is taken.")).to_problem()
     port = PublishedPort("web", 80, Forward("127.0.0.1", 80, 80), problem)
     assert docker.PORTS.check(running(home, status=status(home, port))) == problem
 
 
-def test_a_setting_that_cannot_be(home: Home) -> None:
+def test_an_invalid_setting_is_reported(home: Home) -> None:
     home.settings.write_text("cpus = 0\n")
     assert host.SETTINGS.check(running(home))
 
 
-def test_more_memory_than_there_is(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_memory_than_available_is_reported(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     facts = Facts(home, settings=SettingsStore(home).load())
     assert host.MEMORY.applies(facts)
     monkeypatch.setattr(host, "available_memory", lambda: 1)
     assert host.MEMORY.check(facts)
 
 
-def test_a_full_disk(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "free_space", lambda folder: 1)
     assert host.SPACE.check(Facts(home))
 
 
-def test_a_folder_that_cannot_be_written(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_folder_is_reported(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != home.logs)
     assert host.FOLDERS.check(Facts(home))
 
 
-def test_a_damaged_image(home: Home) -> None:
+def test_a_damaged_image_is_reported(home: Home) -> None:
     (home.images / "one").mkdir()
     (home.images / "one" / "manifest.json").write_text("{}")
     assert machine.IMAGE.applies(Facts(home))
@@ -164,7 +166,9 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatc
     return monkeypatch
 
 
-def test_where_a_plain_docker_goes(home: Home, client: pytest.MonkeyPatch) -> None:
+def test_a_docker_client_of_another_engine_is_reported(
+    home: Home, client: pytest.MonkeyPatch
+) -> None:
     facts = running(home)
     assert docker.CLIENT.check(facts)
     client.setenv("DOCKER_HOST", "tcp://elsewhere:1")
@@ -179,7 +183,7 @@ def test_where_a_plain_docker_goes(home: Home, client: pytest.MonkeyPatch) -> No
     assert msgspec.structs.asdict(found)["kind"] == "ToolMissing"
 
 
-def test_daemon_json_that_is_not_in_force(home: Home) -> None:
+def test_a_daemon_json_that_is_not_in_use_is_reported(home: Home) -> None:
     facts = Facts(home)
     assert not docker.DAEMON_JSON.applies(facts)
     home.daemon_config.write_text('{"debug": }')

@@ -1,4 +1,4 @@
-"""A planted secret never leaves in a bundle, and what helps does."""
+"""Secrets are redacted from a bundle, and useful text is kept."""
 
 import base64
 import json
@@ -17,10 +17,10 @@ from engine.diagnose.redact import Redactor
 from vm.guest.ssh_keys import make_key
 from vm.host.paths import Home
 
-S = "Hunter2secret"  # what must not leave
+S = "Hunter2secret"  # must not appear in a bundle
 LONG = "Hunter2secretHunter2secret"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJIdW50ZXIyIn0.SFVOVEVSMnNlY3JldA"
-# Each row is the only one of its rule: without the rule, or one of its words, the secret stays.
+# Each row alone tests its rule: without the rule, or one of its words, the secret is not redacted.
 SHAPES = (
     # PEM: whole, without its end, without its beginning, inside JSON
     f"-----BEGIN RSA PRIVATE KEY-----\nMIIEpQIBAAKCAQ\n{S}\n-----END RSA PRIVATE KEY-----",
@@ -111,7 +111,7 @@ SHAPES = (
 )  # fmt: skip
 
 
-def test_no_shape_of_a_secret_comes_through(home: Home) -> None:
+def test_every_shape_of_a_secret_is_redacted(home: Home) -> None:
     redactor = Redactor(home)
     for text in SHAPES:
         shown = redactor.text(f"before\n{text}\nafter")
@@ -122,12 +122,12 @@ def test_no_shape_of_a_secret_comes_through(home: Home) -> None:
         assert shown == "used <redacted> there"
 
 
-def test_of_a_key_that_began_before_the_text_nothing_is_left(home: Home) -> None:
+def test_a_key_that_began_before_the_text_is_redacted(home: Home) -> None:
     cut = f"{S}\nMIIEpQIBAAKCAQ==\n-----END RSA PRIVATE KEY-----\nafter"
     assert Redactor(home).text(cut) == "<redacted>\nafter"
 
 
-def test_a_line_keeps_what_stands_around_its_secret(home: Home) -> None:
+def test_the_text_around_a_secret_is_kept(home: Home) -> None:
     redactor = Redactor(home)
     for text, shown in (
         ("run --token X --port 80", "run --token <redacted> --port 80"),
@@ -175,12 +175,12 @@ DIGEST = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0
         "fe80::1%eth0 10.0.2.15/24 02:42:ac:11:00:02",
     ],
 )
-def test_what_helps_stays(home: Home, text: str) -> None:
+def test_useful_text_is_kept(home: Home, text: str) -> None:
     assert Redactor(home).text(text) == text
 
 
-def test_an_hour_is_not_spent_on_a_log_that_guest_root_wrote(home: Home) -> None:
-    """Each of these took more than a minute with a pattern that looks at each byte from each."""
+def test_a_hostile_log_is_redacted_in_linear_time(home: Home) -> None:
+    """Each of these took more than a minute with a pattern that takes quadratic time."""
     redactor, began = Redactor(home), time.monotonic()
     for hostile in (
         "a",
@@ -198,7 +198,9 @@ def test_an_hour_is_not_spent_on_a_log_that_guest_root_wrote(home: Home) -> None
 
 
 @pytest.mark.parametrize("user", ["/home/jane", "/srv/a"])  # one character more than "/root"
-def test_the_user_s_name_goes(home: Home, monkeypatch: pytest.MonkeyPatch, user: str) -> None:
+def test_the_user_s_name_is_redacted(
+    home: Home, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
     monkeypatch.setenv("HOME", user)
     shown = Redactor(home).text(
         f"{user}/x /home/jill/w /Users/joe/y C:\\Users\\jim\\z C:\\\\Users\\\\jack\\\\z"
@@ -208,12 +210,14 @@ def test_the_user_s_name_goes(home: Home, monkeypatch: pytest.MonkeyPatch, user:
     )
 
 
-def test_the_home_folder_of_root_is_no_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_folder_of_root_is_not_redacted(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", "/root")
     assert Redactor(home).text("/root/.docker and /rootfs") == "/root/.docker and /rootfs"
 
 
-def test_a_home_folder_in_json_goes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_folder_in_json_is_redacted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "home", lambda: PureWindowsPath("D:\\People\\jane"))
     shown = Redactor(home).text("D:\\People\\jane\\x D:\\\\People\\\\jane\\\\y")
     assert shown == "~\\x ~\\\\y"
@@ -226,7 +230,7 @@ def _docker_config(**config: object) -> None:
 
 
 def encodings(secret: bytes) -> Iterator[str]:
-    """As a log or a document may hold it; in base64 also after one or two other bytes."""
+    """Hexadecimal, percent-encoded, and base64 with up to two bytes before and after it."""
     yield from (secret.hex(), secret.hex().upper(), quote(secret, safe=""))
     for before in (b"", b"w", b"wy"):
         for after in (b"", b"x", b"xy"):
@@ -234,7 +238,7 @@ def encodings(secret: bytes) -> Iterator[str]:
             yield base64.urlsafe_b64encode(before + secret + after).decode()
 
 
-def test_our_own_keys_go_in_every_encoding(home: Home) -> None:
+def test_galley_s_own_keys_are_redacted_in_every_encoding(home: Home) -> None:
     control = "0?1>2~456789abcdef0123456789abcdef"  # base64 of it has + and /, or - and _
     (home.run / "control.key").write_text(control)
     make_key(home.machine / "id_ed25519", home.machine / "id_ed25519.pub")
@@ -244,8 +248,8 @@ def test_our_own_keys_go_in_every_encoding(home: Home) -> None:
     for line in key.decode().splitlines()[1:-1]:
         assert redactor.text(f"x {line} x") == "x <redacted> x"
     for secret in (control.encode(), key, key.strip()):
-        for written in encodings(secret):
-            shown = redactor.text(f"x {written} x")
+        for encoded in encodings(secret):
+            shown = redactor.text(f"x {encoded} x")
             assert shown.count("<redacted>") == 1
             assert len(shown) <= len("x <redacted> x") + 9, shown
 
@@ -255,10 +259,10 @@ def test_our_own_keys_go_in_every_encoding(home: Home) -> None:
 )
 @pytest.mark.parametrize("before", [b"", b"w", b"wy"])
 @pytest.mark.parametrize("after", [b"", b"x", b"xy"])
-def test_of_a_secret_inside_base64_no_character_is_left(
+def test_a_secret_inside_base64_is_redacted_completely(
     home: Home, secret: bytes, before: bytes, after: bytes
 ) -> None:
-    """But those that hold bits of its neighbours, too."""
+    """Except for characters that also hold bits of adjacent bytes."""
     redactor = Redactor(home, [secret.decode()])
     first = -(-8 * len(before) // 6)
     last = 8 * (len(before) + len(secret)) // 6
@@ -267,13 +271,13 @@ def test_of_a_secret_inside_base64_no_character_is_left(
         assert redactor.text(f"({text})") == f"({text[:first]}<redacted>{text[last:]})"
 
 
-def test_the_same_for_a_key_file_in_json(home: Home) -> None:
+def test_a_key_file_in_json_is_redacted(home: Home) -> None:
     make_key(home.machine / "id_ed25519", home.machine / "id_ed25519.pub")
     key = (home.machine / "id_ed25519").read_text()
     assert Redactor(home).text(json.dumps([key])) == '["<redacted>"]'
 
 
-def test_docker_s_logins_go_wherever_they_are(home: Home) -> None:
+def test_docker_s_logins_are_redacted(home: Home) -> None:
     login = base64.b64encode(b"jane:correct horse").decode()
     _docker_config(
         auths={
@@ -292,13 +296,13 @@ def test_docker_s_logins_go_wherever_they_are(home: Home) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[", "[]", '{"auths": []}', '{"auths": {"a": []}}', "[" * 9999]
 )
-def test_a_config_json_that_is_none_is_no_obstacle(home: Home, text: str) -> None:
+def test_an_invalid_config_json_is_ignored(home: Home, text: str) -> None:
     _docker_config()
     Path(os.environ["DOCKER_CONFIG"], "config.json").write_text(text)
     assert Redactor(home).text("it helps") == "it helps"
 
 
-def test_docker_s_own_folder_is_looked_at_where_no_other_is_named(
+def test_docker_s_default_folder_is_read_without_docker_config(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("DOCKER_CONFIG")
@@ -307,7 +311,7 @@ def test_docker_s_own_folder_is_looked_at_where_no_other_is_named(
     assert Redactor(home).text("x correct horse x") == "x <redacted> x"
 
 
-def test_secret_variables_and_what_is_named_go(
+def test_secret_variables_and_given_secrets_are_redacted(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in {
@@ -334,14 +338,14 @@ def test_secret_variables_and_what_is_named_go(
         assert redactor.text(text) == text
 
 
-def test_a_secret_goes_also_as_json_writes_it(home: Home) -> None:
+def test_a_secret_is_redacted_in_its_json_form(home: Home) -> None:
     for secret in ('a "quoted" one', "p\u00e4ssword", 'both: "p\u00e4ssword"'):
         for ascii_only in (True, False):
-            said = json.dumps({"x": secret}, ensure_ascii=ascii_only)
-            assert Redactor(home, [secret]).text(said) == '{"x": "<redacted>"}'
+            text = json.dumps({"x": secret}, ensure_ascii=ascii_only)
+            assert Redactor(home, [secret]).text(text) == '{"x": "<redacted>"}'
 
 
-def test_of_a_secret_that_begins_with_another_nothing_is_left(home: Home) -> None:
+def test_a_secret_that_begins_with_another_is_redacted_completely(home: Home) -> None:
     assert Redactor(home, ["secret one", "secret one and more"]).text("secret one and more") == (
         "<redacted>"
     )
@@ -351,19 +355,19 @@ def test_six_characters_are_a_secret_and_five_are_not(home: Home) -> None:
     assert Redactor(home, ["sixsix", "fives"]).text("sixsix fives") == "<redacted> fives"
 
 
-def test_what_is_no_text_is_redacted_too(home: Home) -> None:
+def test_binary_data_is_redacted(home: Home) -> None:
     (home.run / "control.key").write_bytes(b"\xff0123456789abcdef")
     redactor = Redactor(home)
     assert redactor.data(b"\xfe x \xff0123456789abcdef x") == "\ufffd x <redacted> x".encode()
 
 
-def test_the_end_of_another_key_is_no_secret_of_ours(home: Home) -> None:
+def test_the_end_line_of_another_key_is_kept(home: Home) -> None:
     make_key(home.machine / "id_ed25519", home.machine / "id_ed25519.pub")
     text = "see: -----END OPENSSH PRIVATE KEY----- there"
     assert Redactor(home).text(text) == text
 
 
-def test_a_bundle_keeps_none(home: Home, tmp_path: Path) -> None:
+def test_a_bundle_contains_no_secret(home: Home, tmp_path: Path) -> None:
     secret = "0123456789abcdef0123456789abcdef"
     (home.run / "control.key").write_text(secret)
     make_key(home.machine / "id_ed25519", home.machine / "id_ed25519.pub")
