@@ -20,7 +20,7 @@ ABSENT = ACCELERATOR_NO_KVM.text(device="/dev/kvm")
 
 
 class Guest:
-    """Stands for the test guest: counts its boots, answers as told."""
+    """Stand-in for the test guest: counts its boots and returns `answer`."""
 
     def __init__(self) -> None:
         self.boots = 0
@@ -41,21 +41,21 @@ def guest(monkeypatch: pytest.MonkeyPatch) -> Guest:
 
 @pytest.fixture
 def choose(tmp_path: Path) -> Callable[..., Accelerator]:
-    def choose(asked: str = "auto", version: str = "QEMU 10", model: str = "auto") -> Accelerator:
+    def choose(setting: str = "auto", version: str = "QEMU 10", model: str = "auto") -> Accelerator:
         launch = msgspec.structs.replace(LAUNCH, cpu_model=model)
         return accel.choose(
-            asked, launch, tmp_path / "accelerator.json", version, lambda said: None
+            setting, launch, tmp_path / "accelerator.json", version, lambda progress: None
         )
 
     return choose
 
 
-def test_a_verdict_is_remembered(guest: Guest, choose: Callable[..., Accelerator]) -> None:
+def test_a_verdict_is_cached(guest: Guest, choose: Callable[..., Accelerator]) -> None:
     assert choose() == choose() == accel.accelerator("kvm", WORKS)
     assert guest.boots == 1
 
 
-def test_a_refusal_means_emulation_and_is_remembered(
+def test_a_refusal_means_emulation_and_is_cached(
     guest: Guest, choose: Callable[..., Accelerator]
 ) -> None:
     guest.answer = (False, REFUSED)
@@ -64,7 +64,7 @@ def test_a_refusal_means_emulation_and_is_remembered(
 
 
 @pytest.mark.parametrize("change", ["version", "model", "kernel", "cpu", "damage"])
-def test_it_is_tested_again_when_something_changed(
+def test_a_change_of_qemu_cpu_or_kernel_repeats_the_test(
     guest: Guest,
     choose: Callable[..., Accelerator],
     change: str,
@@ -83,7 +83,7 @@ def test_it_is_tested_again_when_something_changed(
     assert guest.boots == 2
 
 
-def test_a_refusal_is_doubted_after_a_day(
+def test_a_cached_refusal_expires_after_a_day(
     guest: Guest, choose: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guest.answer = (False, REFUSED)
@@ -96,7 +96,7 @@ def test_a_refusal_is_doubted_after_a_day(
     assert guest.boots == 2
 
 
-def test_what_is_absent_is_not_booted(
+def test_a_missing_accelerator_is_not_tested(
     guest: Guest, choose: Callable[..., Accelerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accel, "why_missing", lambda native: ABSENT)
@@ -124,11 +124,11 @@ def test_reasons_for_absence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert why.code == "accelerator.kvm_closed"
 
 
-def test_the_first_error_tells_most() -> None:
-    said = [
+def test_the_first_error_line_is_reported() -> None:
+    stderr = [
         "qemu-system-x86_64: warning: no hugepages",
         "qemu-system-x86_64: error: failed to set MSR 0x10a to 0xc000069",
         "kvm_buf_set_msrs: Assertion `ret == cpu->kvm_msr_buf->nmsrs' failed.",
     ]
-    assert accel.error_line(said) == said[1]
-    assert accel.error_line(said[:1]) == said[0]
+    assert accel.error_line(stderr) == stderr[1]
+    assert accel.error_line(stderr[:1]) == stderr[0]

@@ -1,4 +1,4 @@
-"""The backend without a QEMU: its disk, its errors, the program that it looks for."""
+"""The QEMU backend without a real QEMU: its disk, its errors, its search for the program."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def start(directory: MachineDir, spec: MachineSpec) -> None:
-    backend.start(directory, spec, BootOptions(login_key="key"), lambda said: None)
+    backend.start(directory, spec, BootOptions(login_key="key"), lambda progress: None)
 
 
 def test_create_makes_a_sparse_disk_that_only_grows(
@@ -90,7 +90,7 @@ def test_create_refuses_a_full_disk_and_leaves_no_disk(
     assert not directory.data_is_new.exists()
 
 
-def test_no_qemu(directory: MachineDir, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_qemu_is_reported(directory: MachineDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     problem = backend.probe()
     assert problem is not None
@@ -98,7 +98,7 @@ def test_no_qemu(directory: MachineDir, monkeypatch: pytest.MonkeyPatch) -> None
     assert "nstall" in problem.hint
 
 
-def test_an_old_qemu(install: Install) -> None:
+def test_an_old_qemu_is_reported(install: Install) -> None:
     install("echo 'QEMU emulator version 5.2.0 (Debian 1:5.2+dfsg-11)'")
     problem = backend.probe()
     assert problem is not None
@@ -107,14 +107,14 @@ def test_an_old_qemu(install: Install) -> None:
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo hello", "true"])
-def test_a_qemu_that_does_not_tell_its_version(install: Install, script: str) -> None:
+def test_a_qemu_that_does_not_report_its_version(install: Install, script: str) -> None:
     install(script)
     problem = backend.probe()
     assert problem is not None
     assert "does not report its version" in problem.summary
 
 
-def test_start_refuses_what_cannot_be(
+def test_start_checks_the_machine_the_spec_and_the_image(
     directory: MachineDir, spec: MachineSpec, install: Install
 ) -> None:
     install("echo 'QEMU emulator version 10.0.0'")
@@ -130,7 +130,7 @@ def test_start_refuses_what_cannot_be(
         start(directory, spec)
 
 
-def test_a_qemu_that_ends_at_once_is_quoted(
+def test_the_stderr_of_a_qemu_that_exits_at_once_is_reported(
     directory: MachineDir,
     spec: MachineSpec,
     install: Install,
@@ -149,7 +149,7 @@ def test_a_qemu_that_ends_at_once_is_quoted(
     assert not directory.running.exists()
 
 
-def test_a_port_that_is_taken_meanwhile_is_replaced(
+def test_start_is_retried_when_its_ssh_port_is_taken(
     directory: MachineDir,
     spec: MachineSpec,
     install: Install,
@@ -167,7 +167,7 @@ def test_a_port_that_is_taken_meanwhile_is_replaced(
     assert directory.backend_log.read_text().count("Could not") == 5
 
 
-def test_the_console_of_the_last_start_is_kept(
+def test_the_console_log_of_the_previous_start_is_kept(
     directory: MachineDir,
     spec: MachineSpec,
     install: Install,
@@ -177,11 +177,11 @@ def test_the_console_of_the_last_start_is_kept(
     monkeypatch.setattr(accel, "choose", lambda *arguments: tcg)
     install('if [ "$1" = --version ]; then echo "QEMU emulator version 10.0.0"; exit; fi; exit 1')
     backend.create(directory, spec)
-    directory.console_log.write_text("the last words")
+    directory.console_log.write_text("an earlier boot")
     with pytest.raises(BackendFailed):
         start(directory, spec)
     assert directory.console_log.read_text() == ""
-    assert (directory.logs / "console.1.log").read_text() == "the last words"
+    assert (directory.logs / "console.1.log").read_text() == "an earlier boot"
 
 
 def test_ports_need_a_running_machine(directory: MachineDir) -> None:

@@ -24,14 +24,18 @@ def directory(tmp_path: Path) -> MachineDir:
     return MachineDir(tmp_path / "machine", tmp_path / "logs", tmp_path / "run")
 
 
-def test_with_nothing_it_is_the_images_own(directory: MachineDir, image: Path) -> None:
+def test_without_boot_files_the_images_initramfs_is_used(
+    directory: MachineDir, image: Path
+) -> None:
     assert boot_files.initramfs(directory, image) == image / "initramfs"
     directory.boot_files.mkdir()
     assert boot_files.initramfs(directory, image) == image / "initramfs"
     assert not directory.initramfs.exists()
 
 
-def test_files_follow_it(directory: MachineDir, image: Path) -> None:
+def test_boot_files_are_appended_to_the_images_initramfs(
+    directory: MachineDir, image: Path
+) -> None:
     directory.boot_files.mkdir()
     (directory.boot_files / "daemon.json").write_bytes(b"{}")
     (directory.boot_files / "certificates.pem").write_bytes(b"authority")
@@ -50,7 +54,7 @@ def test_files_follow_it(directory: MachineDir, image: Path) -> None:
         assert part in archive
 
 
-def test_what_is_handed_over_no_more_is_gone(directory: MachineDir, image: Path) -> None:
+def test_an_initramfs_of_removed_boot_files_is_deleted(directory: MachineDir, image: Path) -> None:
     directory.boot_files.mkdir()
     file = directory.boot_files / "daemon.json"
     file.write_bytes(b"{}")
@@ -60,7 +64,7 @@ def test_what_is_handed_over_no_more_is_gone(directory: MachineDir, image: Path)
     assert not directory.initramfs.exists()
 
 
-def test_a_message_has_the_time_random_bytes_the_files_and_the_words(directory: MachineDir) -> None:
+def test_a_message_has_the_time_a_seed_the_files_and_the_words(directory: MachineDir) -> None:
     directory.boot_files.mkdir()
     (directory.boot_files / "daemon.json").write_bytes(b"{}")
     boot_files.save_words(directory, ["galley.format=1", "galley.fsck=repair"])
@@ -73,7 +77,7 @@ def test_a_message_has_the_time_random_bytes_the_files_and_the_words(directory: 
         assert abs(seconds + nanoseconds / 1e9 - time.time()) < 60
         seeds.add(seed)
         with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
-            found = {it.name: archive.extractfile(it) for it in archive}
+            found = {member.name: archive.extractfile(member) for member in archive}
             contents = {name: file.read() for name, file in found.items() if file is not None}
         assert contents == {
             "daemon.json": b"{}",
@@ -82,12 +86,12 @@ def test_a_message_has_the_time_random_bytes_the_files_and_the_words(directory: 
     assert len(seeds) == 2
 
 
-def test_it_is_awaited_until_the_guest_says_that_it_has_it(directory: MachineDir) -> None:
+def test_boot_files_are_awaited_until_the_guest_confirms_them(directory: MachineDir) -> None:
     directory.logs.mkdir()
     directory.console_log.write_text("[1.00] galley: kernel\n")
-    assert not boot_files.is_awaited(directory), "it was started with all it needs"
+    assert not boot_files.is_awaited(directory), "the guest has booted with its boot files"
     boot_files.save_words(directory, [])
-    assert boot_files.is_awaited(directory), "or will be, in a moment"
+    assert boot_files.is_awaited(directory), "the guest is about to wait for them"
     with directory.console_log.open("a") as console:
         console.write("[3.00] galley: template\n[3.50] galley: handed over\n")
     assert not boot_files.is_awaited(directory)

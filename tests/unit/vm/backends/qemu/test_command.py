@@ -1,7 +1,7 @@
 """The QEMU command line, word by word, against tests/golden/qemu.
 
-A golden file has an option a line, its value after the first blank; it is changed by hand. Only the
-two Linux/x86_64 ones have been run by QEMU; the others are what we believe until someone runs them.
+A golden file has one option per line, with its value after the first blank; edit it by hand. Only
+the two files for Linux/x86_64 have been run by QEMU; the others are unverified.
 """
 
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -63,15 +63,15 @@ def compare(name: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_machine(name: str) -> None:
+def test_the_command_line_of_a_machine(name: str) -> None:
     compare(name, arguments(CASES[name]))
 
 
-def test_probe_guest() -> None:
+def test_the_command_line_of_the_probe_guest() -> None:
     compare("probe-linux-kvm", probe_arguments(CASES["linux-kvm"]))
 
 
-def test_a_chosen_cpu_model_is_taken_as_it_is() -> None:
+def test_a_chosen_cpu_model_is_passed_unchanged() -> None:
     words = arguments(msgspec.structs.replace(CASES["linux-kvm"], cpu_model="max,-avx512f"))
     assert words[words.index("-cpu") + 1] == "max,-avx512f"
 
@@ -79,12 +79,12 @@ def test_a_chosen_cpu_model_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("arch", "model"), [("x86_64", "Westmere,+rdrand"), ("aarch64", "cortex-a72")]
 )
-def test_an_emulated_cpu_is_a_plain_one(arch: str, model: str) -> None:
+def test_emulation_uses_a_basic_cpu_model(arch: str, model: str) -> None:
     words = arguments(launch("Linux", arch, "tcg"))
     assert words[words.index("-cpu") + 1] == model
 
 
-def test_commas_in_paths_are_paths() -> None:
+def test_commas_in_paths_are_escaped() -> None:
     folder = PurePosixPath("/home/a,b/galley")
     words = arguments(
         msgspec.structs.replace(

@@ -34,34 +34,34 @@ def server(directory: MachineDir) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize(
-    ("disks", "why"),
+    ("disks", "expected"),
     [
         ([{"io-status": "ok"}, {"device": ""}, {"io-status": "nospace"}], DiskError.NO_ROOM),
         ([{"io-status": "ok"}, {"io-status": "failed"}], DiskError.REFUSED),
         ([{"io-status": "ok"}], DiskError.NO_ROOM),
     ],
 )
-def test_a_machine_that_is_halted_already(
-    server: Server, directory: MachineDir, disks: list[object], why: DiskError
+def test_a_machine_that_is_already_halted_is_reported(
+    server: Server, directory: MachineDir, disks: list[object], expected: DiskError
 ) -> None:
-    stands: list[object] = [{"return": {"status": "io-error"}}]
-    server.answer = lambda asked: [{"return": disks}] if "query-block" in str(asked) else stands
-    assert io_error_watch.wait_for_error(directory) is why
+    halted: list[object] = [{"return": {"status": "io-error"}}]
+    server.answer = lambda request: [{"return": disks}] if "query-block" in str(request) else halted
+    assert io_error_watch.wait_for_error(directory) is expected
 
 
 @pytest.mark.parametrize(
-    ("more", "why"),
+    ("more", "expected"),
     [
         ({"nospace": True, "reason": "No space left on device"}, DiskError.NO_ROOM),
         ({"nospace": False, "reason": "Input/output error"}, DiskError.REFUSED),
         ({}, DiskError.NO_ROOM),
     ],
 )
-def test_one_that_is_stopped_by_an_error(
-    server: Server, directory: MachineDir, more: dict[str, object], why: DiskError
+def test_a_machine_that_an_io_error_stops_is_reported(
+    server: Server, directory: MachineDir, more: dict[str, object], expected: DiskError
 ) -> None:
     server.answer = lambda _: [*RUNS, STOP, error("report"), error("stop", **more)]
-    assert io_error_watch.wait_for_error(directory) is why
+    assert io_error_watch.wait_for_error(directory) is expected
 
 
 def test_a_closed_socket_reports_nothing(server: Server, directory: MachineDir) -> None:

@@ -18,5 +18,5 @@ from vm.types import BootOptions
         ),
     ],
 )
-def test_each_option_is_a_word(options: BootOptions, words: tuple[str, ...]) -> None:
+def test_each_option_is_a_kernel_word(options: BootOptions, words: tuple[str, ...]) -> None:
     assert kernel_words(options) == words

@@ -1,4 +1,4 @@
-"""A disk is copied by a real QEMU, of a machine that has nothing but that disk."""
+"""Copies a disk with a real QEMU, whose machine has nothing but that disk."""
 
 import subprocess
 import tempfile
@@ -21,7 +21,7 @@ SIZE = 256 * MIB
 
 
 class Disk:
-    """256 MiB, of which `data` is at 100 MiB, and the QEMU that holds it."""
+    """A disk of 256 MiB with `data` at 100 MiB, and the QEMU that has it open."""
 
     def __init__(self, folder: Path, data: bytes) -> None:
         self.file, self.target = folder / "data.img", folder / "copy.img"
@@ -50,25 +50,25 @@ class Disk:
             return False
 
     def write(self, place: int, pattern: int) -> None:
-        """As the guest would."""
+        """Writes as the guest would."""
         with self.control() as session:
-            said = session.monitor(f'qemu-io guest "write -P {pattern} {place} 64k"')
-        assert "error" not in said.lower(), said
+            output = session.monitor(f'qemu-io guest "write -P {pattern} {place} 64k"')
+        assert "error" not in output.lower(), output
 
     def copy(
         self,
-        still: Callable[[], object] = lambda: None,
+        on_quiesced: Callable[[], object] = lambda: None,
         report: sparse.Report = lambda done, total: None,
     ) -> None:
         @contextmanager
-        def at_rest() -> Iterator[None]:
-            still()
+        def quiesced() -> Iterator[None]:
+            on_quiesced()
             yield
 
-        mirror.copy_by_job(self.control, SIZE, self.target, at_rest, report)
+        mirror.copy_by_job(self.control, SIZE, self.target, quiesced, report)
 
-    def left(self) -> tuple[object, bool]:
-        """The jobs there are, and whether the copy's node is there."""
+    def leftovers(self) -> tuple[object, bool]:
+        """QEMU's jobs, and whether the copy's block node exists."""
         with self.control() as session:
             nodes = str(session.execute("query-named-block-nodes", flat=True))
             return session.execute("query-jobs"), f"'{mirror.NODE}'" in nodes
@@ -86,8 +86,8 @@ def disk() -> Iterator[Disk]:
         made.process.wait()
 
 
-def test_it_is_the_disk_of_the_moment_when_it_was_still(disk: Disk) -> None:
-    disk.copy(still=lambda: disk.write(10 * MIB, 7))
+def test_a_copy_is_the_disk_at_the_moment_it_was_quiesced(disk: Disk) -> None:
+    disk.copy(on_quiesced=lambda: disk.write(10 * MIB, 7))
     disk.write(20 * MIB, 8)
     copied = disk.target.read_bytes()
     assert copied[100 * MIB : 104 * MIB] == b"data" * MIB
@@ -95,17 +95,17 @@ def test_it_is_the_disk_of_the_moment_when_it_was_still(disk: Disk) -> None:
     assert copied[20 * MIB : 20 * MIB + 65536] == b"\0" * 65536
     assert len(copied) == SIZE
     assert sparse.allocated(disk.target) < 8 * MIB
-    assert disk.left() == ([], False)
+    assert disk.leftovers() == ([], False)
 
 
-def test_it_can_be_ended_and_made_again(disk: Disk) -> None:
-    def enough(done: int, total: int) -> None:
+def test_a_copy_can_be_cancelled_and_repeated(disk: Disk) -> None:
+    def cancel(done: int, total: int) -> None:
         assert done <= total
         raise Cancelled(Message("", "Enough."))
 
     with pytest.raises(Cancelled):
-        disk.copy(report=enough)
-    assert disk.left() == ([], False)
+        disk.copy(report=cancel)
+    assert disk.leftovers() == ([], False)
     disk.target.unlink()
     disk.copy()
     assert disk.target.read_bytes() == disk.file.read_bytes()
@@ -115,9 +115,9 @@ def test_a_copy_whose_caller_was_killed_is_dropped(disk: Disk) -> None:
     disk.target.touch()
     begun = mirror._begun(disk.control, disk.target)
     begun.__enter__()
-    assert disk.left()[1]
+    assert disk.leftovers()[1]
     mirror.drop_job(disk.control)
-    assert disk.left() == ([], False)
+    assert disk.leftovers() == ([], False)
     mirror.drop_job(disk.control)
     begun.__exit__(None, None, None)
 
@@ -131,7 +131,7 @@ def test_a_full_disk_is_an_error_and_the_machine_continues(disk: Disk) -> None:
         with pytest.raises(BackendFailed, match="No space left"):
             disk.copy()
         disk.write(10 * MIB, 7)
-        assert disk.left() == ([], False)
+        assert disk.leftovers() == ([], False)
     finally:
         subprocess.run(["umount", place], check=True)
 

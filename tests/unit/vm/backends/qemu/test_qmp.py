@@ -1,4 +1,4 @@
-"""The QMP client against a server that says what the test has written down."""
+"""The QMP client against a scripted server."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class Server:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.answer: Answer = lambda request: [{"return": {}}]
         self.greeting: bytes = json.dumps(GREETING).encode() + b"\n"
         self._listener = socket.socket(socket.AF_UNIX)
@@ -50,7 +50,7 @@ class Server:
     def _reply(self, file: Any, request: dict[str, Any]) -> None:
         answers: list[object] = [{"return": {}}]
         if request["execute"] != "qmp_capabilities":
-            self.asked.append(request)
+            self.requests.append(request)
             answers = self.answer(request)
         for answer in answers:
             file.write(json.dumps(answer).encode() + b"\n")
@@ -72,7 +72,7 @@ def server() -> Iterator[Server]:
         running.end()
 
 
-def test_returns_a_value_and_keeps_events(server: Server) -> None:
+def test_execute_returns_the_value_and_keeps_events(server: Server) -> None:
     event = {"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 2}}
     server.answer = lambda request: [event, {"return": {"status": "running"}}]
     with qmp.session(server.path) as session:
@@ -80,11 +80,11 @@ def test_returns_a_value_and_keeps_events(server: Server) -> None:
         assert session.events == ["RESUME"]
         assert session.field("query-status", "status") == "running"
         assert session.field("query-status", "no such field") is None
-    assert server.asked[0] == {"execute": "query-status", "arguments": {}}
+    assert server.requests[0] == {"execute": "query-status", "arguments": {}}
 
 
 def test_an_event_may_precede_the_greeting(server: Server) -> None:
-    """Seen of QEMU 10.0, with a job that had just begun."""
+    """Seen with QEMU 10.0, when a job had just begun."""
     event = {"event": "JOB_STATUS_CHANGE", "data": {}, "timestamp": {"seconds": 1}}
     server.greeting = json.dumps(event).encode() + b"\n" + server.greeting
     server.answer = lambda request: [{"return": {"status": "running"}}]
@@ -102,20 +102,20 @@ def test_an_error_names_the_command(server: Server) -> None:
     assert '"cont"' in raised.value.details
 
 
-def test_silence_ends_at_the_deadline(server: Server) -> None:
+def test_a_silent_server_times_out(server: Server) -> None:
     server.answer = lambda request: []
     with qmp.session(server.path, 0.2) as session, pytest.raises(qmp.QmpSilent):
         session.execute("query-status")
 
 
 @pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH\n", b'{"hello": 1}\n'])
-def test_another_server_is_not_qemu(server: Server, greeting: bytes) -> None:
+def test_a_server_that_does_not_speak_qmp_is_refused(server: Server, greeting: bytes) -> None:
     server.greeting = greeting
     with pytest.raises(qmp.QmpSilent, match="does not speak QMP"), qmp.session(server.path):
         pass
 
 
-def test_no_socket_and_a_stale_socket_are_silence(tmp_path: Path) -> None:
+def test_a_missing_or_stale_socket_raises_qmp_silent(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "qmp.sock")
         with pytest.raises(qmp.QmpSilent), qmp.session(path):
@@ -137,7 +137,7 @@ def test_a_socket_in_a_directory_of_another_user_is_not_connected(server: Server
         qmp.connect_to(server.path, time.monotonic() + 5)
 
 
-def test_threads_queue_and_a_deadline_ends_the_waiting(server: Server) -> None:
+def test_sessions_are_exclusive_and_waiting_for_one_times_out(server: Server) -> None:
     with qmp.session(server.path):
         with pytest.raises(qmp.QmpSilent), qmp.session(server.path, 0.1):
             pass
@@ -181,7 +181,7 @@ def monitor(answers: dict[str, str]) -> Answer:
     return answer
 
 
-def test_a_busy_port_is_named_with_its_holder(server: Server) -> None:
+def test_a_busy_port_is_reported_with_its_holder(server: Server) -> None:
     refusal = "Could not set up host forwarding rule 'x'\r\n"
     server.answer = monitor({"hostfwd_add": refusal, "info": LISTING})
     with socket.socket() as holder:
@@ -204,15 +204,15 @@ def test_an_address_of_another_computer_is_refused_with_a_reason(server: Server)
             hostfwd.add(session, Forward("::1", 8080, 80))
 
 
-def test_adding_and_removing_twice_is_once(server: Server) -> None:
-    again = "Could not set up host forwarding rule 'tcp:127.0.0.1:40022-:22'\r\n"
-    gone = "host forwarding rule for tcp:127.0.0.1:40022 not found\r\n"
-    server.answer = monitor({"hostfwd_add": again, "info": LISTING, "hostfwd_remove": gone})
+def test_adding_and_removing_a_forward_is_idempotent(server: Server) -> None:
+    exists = "Could not set up host forwarding rule 'tcp:127.0.0.1:40022-:22'\r\n"
+    missing = "host forwarding rule for tcp:127.0.0.1:40022 not found\r\n"
+    server.answer = monitor({"hostfwd_add": exists, "info": LISTING, "hostfwd_remove": missing})
     with qmp.session(server.path) as session:
         hostfwd.add(session, Forward("127.0.0.1", 40022, 22))
         hostfwd.add(session, Forward("", 8025, 80))
         hostfwd.remove(session, Forward("127.0.0.1", 40022, 22))
-    lines = [request["arguments"]["command-line"] for request in server.asked]
+    lines = [request["arguments"]["command-line"] for request in server.requests]
     assert lines[0] == "hostfwd_add net tcp:127.0.0.1:40022-:22"
     assert lines[-1] == "hostfwd_remove net tcp:127.0.0.1:40022"
 

@@ -61,7 +61,7 @@ def test_equal_states_have_no_difference() -> None:
         ({"share_sockets": (PurePath("/run/share0"),)}, "arguments"),
     ],
 )
-def test_another_machine_is_different(
+def test_another_configuration_is_different(
     launch: Launch, change: dict[str, object], reason: str
 ) -> None:
     before = compat_of(launch, spec(launch))
@@ -95,14 +95,14 @@ def test_options_of_one_start_do_not_matter(launch: Launch, change: dict[str, ob
 
 
 @pytest.mark.parametrize("kind", [SuspendManifest, CheckpointManifest, Running, Verdict])
-def test_its_key_on_the_disk_is_that_of_older_versions(kind: type[msgspec.Struct]) -> None:
-    """Else a machine that is running or suspended during an update could not be resumed."""
+def test_the_key_on_disk_is_that_of_older_versions(kind: type[msgspec.Struct]) -> None:
+    """Otherwise a machine that runs or is suspended during an update could not be resumed."""
     keys = {field.encode_name for field in msgspec.structs.fields(kind)}
     assert "circumstances" in keys
 
 
-def written_by(there: ResumeCompat, disk: Path) -> bytes:
-    return msgspec.json.encode(SuspendManifest(there, 0.0, {}, Fingerprint.of(disk)))
+def written_by(saved: ResumeCompat, disk: Path) -> bytes:
+    return msgspec.json.encode(SuspendManifest(saved, 0.0, {}, Fingerprint.of(disk)))
 
 
 @pytest.mark.parametrize("kind", ["older", "foreign"])
@@ -114,10 +114,10 @@ def test_a_state_of_another_version_or_qemu_is_refused_with_the_reason(
     directory.data_disk.touch()
     for name in ("state", "ram", "console.log"):
         (directory.suspended / name).touch()
-    here = compat_of(launch, spec(launch))
-    others = {"format": here.format - 1} if kind == "older" else {"qemu": "/opt/qemu 1 2"}
-    there = msgspec.structs.replace(here, **others)
-    (directory.suspended / MANIFEST).write_bytes(written_by(there, directory.data_disk))
+    current = compat_of(launch, spec(launch))
+    changes = {"format": current.format - 1} if kind == "older" else {"qemu": "/opt/qemu 1 2"}
+    saved = msgspec.structs.replace(current, **changes)
+    (directory.suspended / MANIFEST).write_bytes(written_by(saved, directory.data_disk))
     with pytest.raises(NotResumable) as refused:
         suspend._load_fitting(directory, launch, spec(launch))
     reason = REASONS["format"] if kind == "older" else REASONS["qemu"]

@@ -1,6 +1,6 @@
-"""Whose process is it? Stale records, foreign processes and lost records, with a stand-in for QEMU.
+"""Finds the QEMU process of a machine: stale records, foreign processes and lost records.
 
-The stand-in is a shell script called qemu-system-test that waits; its arguments are what counts.
+The stand-in for QEMU is a waiting process called qemu-system-test, with arguments of QEMU.
 """
 
 import os
@@ -43,7 +43,7 @@ def directory() -> Iterator[MachineDir]:
         yield machine
 
 
-# Its first thread has ended, and another not yet: so a killed QEMU looks while it ends.
+# Its main thread has ended, another has not: the state of a killed QEMU while it exits.
 ENDING = """
 import ctypes, os, threading
 threading.Thread(target=lambda: open("release").read() or os._exit(0)).start()
@@ -69,8 +69,8 @@ def start(directory: MachineDir) -> Iterator[Start]:
     started: list[process.Identity] = []
 
     def start(uuid: str, program_text: str = "import signal; signal.pause()") -> process.Identity:
-        words: list[str | Path] = [program, "-c", program_text, *arguments(directory, uuid)]
-        started.append(process.spawn_detached(words, log=directory.backend_log))
+        command: list[str | Path] = [program, "-c", program_text, *arguments(directory, uuid)]
+        started.append(process.spawn_detached(command, log=directory.backend_log))
         return started[-1]
 
     yield start
@@ -93,7 +93,7 @@ def test_a_recorded_process_is_found(directory: MachineDir, start: Start) -> Non
     assert (seen.address, seen.accelerator, seen.spec) == (Address("127.0.0.1", 40022), TCG, SPEC)
 
 
-def test_a_stale_record_and_socket_are_stopped(directory: MachineDir, start: Start) -> None:
+def test_a_stale_record_and_socket_mean_stopped(directory: MachineDir, start: Start) -> None:
     identity = start(UUID)
     record(directory, identity)
     directory.qmp_socket.touch()
@@ -103,7 +103,7 @@ def test_a_stale_record_and_socket_are_stopped(directory: MachineDir, start: Sta
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"identity": 3}', "\xff"])
-def test_a_damaged_record_is_stopped(directory: MachineDir, content: str) -> None:
+def test_a_damaged_record_means_stopped(directory: MachineDir, content: str) -> None:
     directory.running.write_text(content, encoding="latin-1")
     assert QemuBackend().observe(directory).state is MachineState.STOPPED
 
@@ -139,7 +139,7 @@ def test_a_machine_without_its_record_is_adopted(directory: MachineDir, start: S
 def test_an_adopted_machine_shares_as_its_command_line_says(
     directory: MachineDir, device: str, by: str
 ) -> None:
-    words = [*arguments(directory), "-device", f"{device},tag=share0"]
+    command = [*arguments(directory), "-device", f"{device},tag=share0"]
     identity = process.Identity(1, 2.0)
     shared = msgspec.structs.replace(SPEC, shares=(Share("/home/ann", "/home/ann"),))
     reason = ACCELERATOR_CHOSEN_BEFORE
@@ -149,7 +149,7 @@ def test_an_adopted_machine_shares_as_its_command_line_says(
             directory.spec.write_bytes(msgspec.json.encode(spec))
         accelerator = Accelerator("tcg", reason.summary, reason.code)
         adopted = Running(identity, UUID, 40022, accelerator, spec, share_by=shares_by)
-        assert running._adopt(directory, identity, UUID, words) == adopted
+        assert running._adopt(directory, identity, UUID, command) == adopted
 
 
 def test_a_process_with_a_sparse_command_line_is_adopted(directory: MachineDir) -> None:
@@ -165,11 +165,11 @@ def test_a_socket_is_distinguished_from_one_with_a_longer_name(directory: Machin
         here = MachineDir(folder, folder, folder)
         path = str(here.qmp_socket).replace(",", ",,")
         for socket, ours in ((path, True), (f"{path}2", False)):
-            words = ["-uuid", UUID, "-chardev", f"socket,id=qmp,path={socket},server=on"]
-            assert running._is_ours(here, UUID, words) is ours
+            command = ["-uuid", UUID, "-chardev", f"socket,id=qmp,path={socket},server=on"]
+            assert running._is_ours(here, UUID, command) is ours
 
 
-def test_without_a_uuid_nothing_is_looked_for(directory: MachineDir, start: Start) -> None:
+def test_without_a_uuid_no_process_is_found(directory: MachineDir, start: Start) -> None:
     record(directory, start(UUID))
     for content in (b"", b" \n", b"\xff\xfe"):
         directory.uuid.write_bytes(content)
@@ -180,7 +180,7 @@ def test_without_a_uuid_nothing_is_looked_for(directory: MachineDir, start: Star
     assert running.find(directory) is not None
 
 
-def test_a_disk_that_has_grown_is_remembered(directory: MachineDir) -> None:
+def test_the_size_of_a_grown_disk_is_recorded(directory: MachineDir) -> None:
     identity, size = process.Identity(1, 2.0), 16 << 30
     taken = ResumeCompat(1, "qemu", "tcg", "cpu", "image", 8 << 30, "arguments")
     entry = Running(identity, UUID, 40022, TCG, SPEC, compat=taken)
@@ -215,7 +215,7 @@ def test_a_session_is_with_our_machine(directory: MachineDir, qemu: Server) -> N
     entry = Running(process.Identity(1, 2.0), UUID, 40022, TCG, SPEC)
     with running.control(directory, entry) as session:
         session.execute("quit")
-    assert [asked["execute"] for asked in qemu.asked] == ["query-uuid", "quit"]
+    assert [request["execute"] for request in qemu.requests] == ["query-uuid", "quit"]
 
 
 def test_another_program_on_the_socket_gets_no_command(directory: MachineDir, qemu: Server) -> None:
@@ -224,7 +224,7 @@ def test_another_program_on_the_socket_gets_no_command(directory: MachineDir, qe
         with running.control(directory, other) as session:
             session.execute("quit")
     assert silent.value.details == str(directory.qmp_socket)
-    assert [asked["execute"] for asked in qemu.asked] == ["query-uuid"]
+    assert [request["execute"] for request in qemu.requests] == ["query-uuid"]
 
 
 def test_a_moved_clock_does_not_lose_the_machine(directory: MachineDir, start: Start) -> None:
@@ -233,7 +233,7 @@ def test_a_moved_clock_does_not_lose_the_machine(directory: MachineDir, start: S
     assert running.find(directory) == Running(identity, UUID, 40022, TCG, SPEC)
 
 
-def test_the_record_of_an_earlier_process_tells_nothing_of_this_one(
+def test_the_record_of_an_earlier_process_is_not_used_for_this_one(
     directory: MachineDir, start: Start
 ) -> None:
     identity = start(UUID)
@@ -243,7 +243,7 @@ def test_the_record_of_an_earlier_process_tells_nothing_of_this_one(
     assert (found.identity, found.ssh_port, found.spec) == (identity, 40022, None)
 
 
-def test_a_machine_that_has_to_run(directory: MachineDir, start: Start) -> None:
+def test_find_or_raise_requires_a_running_machine(directory: MachineDir, start: Start) -> None:
     with pytest.raises(NoMachine):
         running.find_or_raise(directory)
     entry = record(directory, start(UUID))
@@ -259,7 +259,7 @@ def test_a_copied_home_is_another_machine(directory: MachineDir, start: Start) -
     assert running.find(directory) is not None
 
 
-def test_sweeping_spares_the_one_that_runs(directory: MachineDir, start: Start) -> None:
+def test_sweep_keeps_the_files_of_a_running_machine(directory: MachineDir, start: Start) -> None:
     identity = start(UUID)
     record(directory, identity)
     sockets = (*directory.sockets, directory.traffic_socket, directory.share_socket(0))
@@ -276,26 +276,28 @@ def test_sweeping_spares_the_one_that_runs(directory: MachineDir, start: Start) 
     running.sweep(directory)
 
 
-def test_absent_without_a_disk(directory: MachineDir) -> None:
+def test_a_machine_without_a_disk_is_absent(directory: MachineDir) -> None:
     directory.data_disk.unlink()
     assert QemuBackend().observe(directory).state is MachineState.ABSENT
 
 
-def test_kill_ends_it_and_waiting_cleans_up(directory: MachineDir, start: Start) -> None:
+def test_kill_ends_the_process_and_wait_stopped_cleans_up(
+    directory: MachineDir, start: Start
+) -> None:
     backend = QemuBackend()
     record(directory, start(UUID))
     assert not backend.wait_stopped(directory, 0)
-    backend.stop(directory, Force.QUIT)  # nobody hears it, and nothing is raised
+    backend.stop(directory, Force.QUIT)  # QMP does not answer; no error is raised
     backend.stop(directory, Force.KILL)
     assert backend.wait_stopped(directory, 5)
     assert not directory.running.exists()
     backend.stop(directory, Force.ASK)
 
 
-def test_one_that_is_ending_is_there_until_its_last_thread_is_not(
+def test_an_exiting_process_is_found_until_its_last_thread_has_ended(
     directory: MachineDir, start: Start
 ) -> None:
-    """Its disk is locked until then."""
+    """QEMU keeps its disk locked until then."""
     release = directory.root / "release"
     os.mkfifo(release)
     identity = start(UUID, ENDING.replace("release", str(release)))

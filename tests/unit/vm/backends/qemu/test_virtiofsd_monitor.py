@@ -1,4 +1,4 @@
-"""When virtiofsd could soon open no more: of a process of our own that stands in for it."""
+"""Watches the open files of virtiofsd, here of a process that stands in for it."""
 
 import os
 import queue
@@ -16,7 +16,7 @@ from vm.backends.qemu.shares import virtiofsd
 from vm.directory import MachineDir
 from vm.host import process
 
-# With a limit of 100, it opens as many files as each line says, in all.
+# Limits itself to 100 files, then keeps as many open as the last line of its stdin says.
 SERVER = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
@@ -25,7 +25,7 @@ held = []
 for line in sys.stdin:
     while len(held) > int(line): os.close(held.pop())
     while len(held) < int(line): held.append(os.open("/", os.O_RDONLY))
-    print("so it is", flush=True)
+    print("done", flush=True)
 """
 
 
@@ -38,7 +38,7 @@ class Server:
     def hold(self, count: int) -> None:
         self.process.stdin.write(f"{count}\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == "so it is\n"
+        assert self.process.stdout.readline() == "done\n"
 
     def end(self) -> None:
         self.process.kill()
@@ -60,7 +60,7 @@ def directory(tmp_path: Path) -> MachineDir:
 
 
 class Watch:
-    """In a thread; `forgot` counts what was asked for, and `forget` is what comes of it."""
+    """Runs the watch in a thread. It calls `forget`; `forgot` gets an entry for each call."""
 
     def __init__(self, directory: MachineDir, forget: Callable[[], None] = lambda: None) -> None:
         self.lost: list[int] = []
@@ -77,7 +77,7 @@ class Watch:
         self._forget()
         self.forgot.put(True)
 
-    def asks(self, within: float = 20) -> bool:
+    def forgets(self, within: float = 20) -> bool:
         try:
             return self.forgot.get(timeout=within)
         except queue.Empty:
@@ -95,10 +95,10 @@ class Watch:
 def test_forget_is_called_before_the_limit(server: Server, directory: MachineDir) -> None:
     server.hold(10)
     watch = Watch(directory, lambda: server.hold(10))
-    assert not watch.asks(0.3)
+    assert not watch.forgets(0.3)
     for _ in range(3):
         server.hold(60)
-        assert watch.asks()
+        assert watch.forgets()
     watch.end()
 
 
@@ -120,15 +120,15 @@ def test_forget_is_called_less_often_for_open_files(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Event, "wait", wait)
         for _ in range(5):
-            assert watch.asks()
+            assert watch.forgets()
     watch.end()
-    assert pauses[-2:] == [0.4, 0.4], "and never given up"
+    assert pauses[-2:] == [0.4, 0.4], "it backs off, but does not give up"
 
 
-def test_it_is_over_once_it_has_ended(
+def test_a_virtiofsd_that_ended_with_qemu_is_not_reported(
     server: Server, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the machine, nothing is lost. Nobody has waited for it yet: it stays a zombie."""
+    """It is not reaped yet, so it stays a zombie."""
     monkeypatch.setattr(virtiofsd_monitor, "ENDS", 0.0)
     directory.run.mkdir(exist_ok=True)
     directory.share_socket(3).touch()
@@ -141,7 +141,7 @@ def test_it_is_over_once_it_has_ended(
 def test_a_virtiofsd_that_ended_before_qemu_is_reported(
     server: Server, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when that was while nobody watched."""
+    """Also one that ended before the watch began."""
     monkeypatch.setattr(virtiofsd_monitor, "ENDS", 0.0)
     monkeypatch.setattr(running, "find", lambda directory: "QEMU")
     directory.run.mkdir(exist_ok=True)
@@ -158,7 +158,7 @@ def test_a_watch_can_be_ended(server: Server, directory: MachineDir) -> None:
     Watch(directory).end()
 
 
-def test_of_older_kernels_files_are_counted(
+def test_on_older_kernels_each_open_file_is_counted(
     server: Server, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.hold(80)
@@ -171,9 +171,9 @@ def test_of_older_kernels_files_are_counted(
 
     monkeypatch.setattr(os, "stat", stat)
     watch = Watch(directory)
-    assert watch.asks()
+    assert watch.forgets()
     watch.end()
 
 
-def test_where_no_folder_is_shared_nothing_is_waited_for(directory: MachineDir) -> None:
+def test_without_a_shared_folder_the_watch_ends_at_once(directory: MachineDir) -> None:
     assert Watch(directory).has_ended()

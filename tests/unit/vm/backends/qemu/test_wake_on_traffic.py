@@ -16,7 +16,7 @@ def frame(kind: bytes) -> bytes:
     return struct.pack("!I", len(whole)) + whole
 
 
-def heard(sent: bytes) -> bool:
+def is_traffic(sent: bytes) -> bool:
     ours, qemus = socket.socketpair()
     with ours:
         with qemus:
@@ -25,15 +25,15 @@ def heard(sent: bytes) -> bool:
 
 
 @pytest.mark.parametrize("kind", [IPV4, ARP])
-def test_whatever_is_for_the_guest_is(kind: bytes) -> None:
-    assert heard(frame(kind))
-    assert heard(frame(IPV6) * 3 + frame(kind))
+def test_a_frame_for_the_guest_is_traffic(kind: bytes) -> None:
+    assert is_traffic(frame(kind))
+    assert is_traffic(frame(IPV6) * 3 + frame(kind))
 
 
 @pytest.mark.parametrize("sent", [b"", frame(IPV6), frame(IPV6) + b"\0\0", frame(IPV6)[:20]])
-def test_what_qemus_network_says_of_itself_is_not(sent: bytes) -> None:
-    assert not heard(sent)
+def test_frames_of_qemus_own_network_are_no_traffic(sent: bytes) -> None:
+    assert not is_traffic(sent)
 
 
 def test_half_a_frame_is_no_traffic() -> None:
-    assert not heard(frame(IPV4)[:10])
+    assert not is_traffic(frame(IPV4)[:10])

@@ -1,4 +1,4 @@
-"""How folders are shared, and the kernel words for it."""
+"""Which file system shares folders, and the kernel words for it."""
 
 import os
 from pathlib import Path
@@ -32,10 +32,10 @@ def test_without_virtiofsd_the_default_is_sftp(no_virtiofsd: None) -> None:
         folders.choose("virtiofs")
 
 
-def test_only_folders_that_are_there_are_shared(tmp_path: Path) -> None:
+def test_only_existing_folders_are_shared(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    wanted = (share(tmp_path), share(tmp_path / "file"), share(tmp_path / "gone"))
-    assert folders.readable(wanted) == wanted[:1]
+    shares = (share(tmp_path), share(tmp_path / "file"), share(tmp_path / "gone"))
+    assert folders.readable(shares) == shares[:1]
 
 
 def test_names_are_encoded_as_single_kernel_words() -> None:
@@ -46,7 +46,7 @@ def test_names_are_encoded_as_single_kernel_words() -> None:
     )
 
 
-def test_sftp_served_by_an_ordinary_user_has_its_own_word(
+def test_sftp_served_by_an_ordinary_user_has_its_own_kernel_word(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 1000)
@@ -55,12 +55,12 @@ def test_sftp_served_by_an_ordinary_user_has_its_own_word(
     assert folders.guest_words(shared, "virtiofs") == ("galley.share=share0,virtiofs,rw,/home/ann",)
 
 
-def test_more_than_the_kernel_takes_is_refused() -> None:
+def test_shares_beyond_the_kernel_command_line_are_refused() -> None:
     with pytest.raises(SettingsError, match="too many"):
         folders.guest_words(tuple(share(f"/home/ann/folder-{n}") for n in range(50)), "virtiofs")
 
 
-def test_the_guest_covers_what_virtiofsd_cannot(
+def test_the_guest_covers_private_folders_that_virtiofsd_cannot_cover(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home(tmp_path / "my galley", tmp_path / "my galley" / "run")
@@ -68,7 +68,7 @@ def test_the_guest_covers_what_virtiofsd_cannot(
     shared = (Share(str(tmp_path), "/there"), share("/elsewhere"))
     assert folders.left_to_guest(shared, "virtiofs", home) == ()
     monkeypatch.setattr(virtiofsd, "can_cover", lambda: False)
-    assert folders.left_to_guest(shared, "sftp", home) == (), "SFTP refuses it by itself"
+    assert folders.left_to_guest(shared, "sftp", home) == (), "the SFTP server refuses them itself"
     covered = folders.left_to_guest(shared, "virtiofs", home)
     assert covered == ("/there/my galley",)
     words = folders.guest_words(shared, "virtiofs", covered)

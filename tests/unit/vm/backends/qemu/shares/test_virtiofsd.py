@@ -1,4 +1,4 @@
-"""The command line of virtiofsd, and that none is left behind. Needs virtiofsd: `./dev test`."""
+"""The command line of virtiofsd, and the end of its processes. Needs virtiofsd: `./dev test`."""
 
 import os
 import tempfile
@@ -22,7 +22,7 @@ from vm.types import Share
 
 @pytest.fixture
 def directory() -> Iterator[MachineDir]:
-    """Short enough for a socket."""
+    """With a path that is short enough for a socket."""
     with tempfile.TemporaryDirectory(prefix="gv") as made:
         directory = MachineDir(Path(made), Path(made), Path(made))
         yield directory
@@ -38,7 +38,7 @@ def serving(directory: MachineDir) -> list[list[str]]:
     return [line for line in lines if str(directory.run) in " ".join(line)]
 
 
-def test_root_keeps_owners_and_a_user_owns_what_is_made() -> None:
+def test_root_keeps_owners_and_an_ordinary_user_owns_new_files() -> None:
     socket = Path("/run/g/share0.sock")
     root = virtiofsd.options(share("/home/a,b", True), socket, Rights(0, 0))
     assert root[:2] == ["--shared-dir=/home/a,b", "--socket-path=/run/g/share0.sock"]
@@ -50,15 +50,15 @@ def test_root_keeps_owners_and_a_user_owns_what_is_made() -> None:
         *("--translate-uid=squash-guest:0:0:4294967295", "--translate-uid=host:0:1000:1"),
         *("--translate-gid=squash-guest:0:0:4294967295", "--translate-gid=host:0:100:1"),
     ]
-    alone = virtiofsd.options(share("/home/ann"), socket, Rights(1000, 100, False))
-    assert alone[4:] == [
+    without_namespace = virtiofsd.options(share("/home/ann"), socket, Rights(1000, 100, False))
+    assert without_namespace[4:] == [
         "--sandbox=none",
         "--translate-uid=squash-guest:0:1000:4294967295",
         "--translate-gid=squash-guest:0:100:4294967295",
     ]
 
 
-def test_lent_ids_are_owners_of_what_is_not_roots() -> None:
+def test_guest_users_other_than_root_get_subordinate_ids() -> None:
     lent = LentIds(
         (Range(0, 1000, 1), Range(1, 200000, 65535)), (Range(0, 70000, 1), Range(1, 300000, 65535))
     )
@@ -67,38 +67,38 @@ def test_lent_ids_are_owners_of_what_is_not_roots() -> None:
     assert virtiofsd.options(share("/home/ann"), Path("/s"), rights)[4:] == [
         *("--translate-uid=squash-guest:1000:0:1", f"--translate-uid={above}"),
         "--translate-uid=host:0:1000:1",
-        # The group's own number is one of those for which no other is lent.
+        # The user's group is itself one of the ids above those that are lent.
         *(f"--translate-gid={above}", "--translate-gid=host:0:70000:1"),
     ]
 
 
-def test_an_ordinary_user_has_a_namespace_for_the_ids_and_for_what_is_covered() -> None:
+def test_a_namespace_maps_the_ids_and_covers_private_folders() -> None:
     lent = LentIds((Range(0, 1000, 1),), (Range(0, 1000, 1),))
-    view, own = Path("/run/g/share0"), ("/home/ann/a/galley",)
+    view, private = Path("/run/g/share0"), ("/home/ann/a/galley",)
 
-    def namespace_prefix(may: Rights, covered: tuple[str, ...] = ()) -> list[str]:
-        return virtiofsd.namespace_prefix(may, "/home/ann", view, covered)
+    def namespace_prefix(rights: Rights, covered: tuple[str, ...] = ()) -> list[str]:
+        return virtiofsd.namespace_prefix(rights, "/home/ann", view, covered)
 
     assert namespace_prefix(Rights(0, 0)) == []
-    assert namespace_prefix(Rights(1000, 1000, False), own) == []
-    root = namespace_prefix(Rights(0, 0), own)
+    assert namespace_prefix(Rights(1000, 1000, False), private) == []
+    root = namespace_prefix(Rights(0, 0), private)
     assert root[:3] == ["unshare", "--mount", "sh"]
     assert root[-5:] == ["sh", "/home/ann", "/run/g/share0", "/run/g/share0/a/galley", "--"]
     assert namespace_prefix(Rights(1000, 1000))[:3] == ["unshare", "--map-root-user", "--mount"]
-    with_lent = namespace_prefix(Rights(1000, 1000, True, lent))
-    assert with_lent[:4] == ["unshare", "--map-root-user", "--map-auto", "--mount"]
-    shown = virtiofsd.options(share("/home/ann"), Path("/s"), Rights(0, 0), view)
-    assert shown[0] == "--shared-dir=/run/g/share0"
+    with_subordinate_ids = namespace_prefix(Rights(1000, 1000, True, lent))
+    assert with_subordinate_ids[:4] == ["unshare", "--map-root-user", "--map-auto", "--mount"]
+    with_view = virtiofsd.options(share("/home/ann"), Path("/s"), Rights(0, 0), view)
+    assert with_view[0] == "--shared-dir=/run/g/share0"
 
 
 def seen_by(directory: MachineDir, name: str) -> set[tuple[str, ...]]:
-    """What is in that folder for each process that has the share as its root by now."""
+    """Lists the folder as each process sees it that already has the share as its root."""
     roots = [Path(f"/proc/{one.pid}/root") for one in virtiofsd.of(directory)]
     return {tuple(os.listdir(root / name)) for root in roots if (root / "beside").exists()}
 
 
-def test_galleys_own_folders_are_covered(tmp_path: Path) -> None:
-    """Seen by the process that serves: its root is the shared folder."""
+def test_galleys_own_folders_are_covered_in_a_share(tmp_path: Path) -> None:
+    """Checked through the root of the serving process, which is the shared folder."""
     with tempfile.TemporaryDirectory(prefix="gv") as made:
         home = Path(made, "its home")
         (home / "machine").mkdir(parents=True)
@@ -115,7 +115,7 @@ def test_galleys_own_folders_are_covered(tmp_path: Path) -> None:
         finally:
             virtiofsd.sweep(directory)
         assert seen == {()}
-        assert (home / "machine" / "key").read_text() == "secret", "here it is seen as ever"
+        assert (home / "machine" / "key").read_text() == "secret", "the host still sees it"
 
 
 def test_a_kernel_that_forbids_namespaces_is_reported(
@@ -128,7 +128,7 @@ def test_a_kernel_that_forbids_namespaces_is_reported(
     assert "setting" in refused.value.hint
 
 
-def test_no_virtiofsd(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_virtiofsd_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(virtiofsd, "PLACES", ())
     with pytest.raises(ToolMissing) as missing:
@@ -136,7 +136,7 @@ def test_no_virtiofsd(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "apt-get install virtiofsd" in missing.value.hint
 
 
-def test_each_folder_is_served_and_none_is_left(
+def test_each_folder_is_served_and_sweep_leaves_no_process(
     directory: MachineDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spawned: list[int] = []
@@ -150,9 +150,9 @@ def test_each_folder_is_served_and_none_is_left(
     monkeypatch.setattr(process, "spawn_detached", spawn)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    wanted = (share(tmp_path / "a"), share(tmp_path / "gone"), share(tmp_path / "b", True))
-    served = virtiofsd.serve(directory, wanted)
-    assert served == (wanted[0], wanted[2])
+    shares = (share(tmp_path / "a"), share(tmp_path / "gone"), share(tmp_path / "b", True))
+    served = virtiofsd.serve(directory, shares)
+    assert served == (shares[0], shares[2])
     for number in range(2):
         socket = directory.share_socket(number)
         assert socket.is_socket()
@@ -161,8 +161,8 @@ def test_each_folder_is_served_and_none_is_left(
     virtiofsd.sweep(directory)
     assert not serving(directory)
     assert not list(directory.run.glob("share*"))
-    # No zombies either. Those of theirs are init's affair, which this test may be, in a container.
-    assert len(spawned) == 3 + 2, "once more without the one that did not answer"
+    # No zombies either. init reaps the children of virtiofsd; in a container it may be this test.
+    assert len(spawned) == 3 + 2, "all are started again without the missing folder"
     assert not [pid for pid in spawned if psutil.pid_exists(pid)]
 
 

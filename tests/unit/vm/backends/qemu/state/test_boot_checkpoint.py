@@ -1,4 +1,4 @@
-"""How often a boot checkpoint may fail before none is made any more; without QEMU."""
+"""How many failed resumes end the use of boot checkpoints; without QEMU."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from vm.types import Accelerator, MachineSpec
 THEN = ResumeCompat(FORMAT, "qemu 1 2", "tcg", "", "image", 8 << 30, "arguments")
 SPEC = MachineSpec(cpus=2, memory_bytes=1 << 30, disk_bytes=8 << 30, image="/images/stable-x")
 TCG = Accelerator("tcg", "There is no KVM.")
-BOOTED, KEPT, WENT_ON = "booted", "booted and kept", "went on"
+BOOTED, SAVED, RESUMED = "booted", "booted and saved", "resumed"
 
 
 class Scene:
@@ -41,7 +41,7 @@ class Scene:
         )
         if not boot_checkpoint.is_useful(directory, launch, SPEC):
             return BOOTED
-        boot_checkpoint.start_with_checkpoint(directory, launch, TCG, SPEC, lambda sentence: None)
+        boot_checkpoint.start_with_checkpoint(directory, launch, TCG, SPEC, lambda progress: None)
         return self._did
 
     def boot(self, *_: object) -> Running:
@@ -53,17 +53,17 @@ class Scene:
     def read(self, *_: object) -> None:
         if self.fails:
             raise saved.unfit("its state cannot be read", self.fails)
-        self._did = WENT_ON
+        self._did = RESUMED
 
     def write(self, _directory: MachineDir, _booted: Running, folder: Path, **_: Any) -> None:
         folder.mkdir()
         for name in saved.FILES:
             (folder / name).write_text(name)
-        self._did = KEPT
+        self._did = SAVED
 
 
-class AtOnce:
-    """A thread that has ended when it was started."""
+class SynchronousThread:
+    """A `Thread` whose `start` runs the target and returns after it."""
 
     def __init__(self, target: Callable[..., object], args: Sequence[object], **_: object) -> None:
         self.start = lambda: target(*args)
@@ -82,53 +82,55 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     monkeypatch.setattr(boot_checkpoint, "_boot_to_checkpoint", made.boot)
     monkeypatch.setattr(boot_checkpoint, "compat_of", lambda *_: made.now)
     monkeypatch.setattr(boot_checkpoint, "with_shares", lambda *_: (None, None))
-    monkeypatch.setattr("vm.backends.qemu.state.boot_checkpoint.threading.Thread", AtOnce)
+    monkeypatch.setattr(
+        "vm.backends.qemu.state.boot_checkpoint.threading.Thread", SynchronousThread
+    )
     return made
 
 
-def test_one_failure_costs_one_boot(scene: Scene) -> None:
-    """QEMU was silent for once, a read failed, the computer was busy."""
-    assert scene.start() == KEPT
-    assert scene.start() == WENT_ON
+def test_one_failed_resume_costs_one_boot(scene: Scene) -> None:
+    """For example, QEMU did not answer once, a read failed, or the host was busy."""
+    assert scene.start() == SAVED
+    assert scene.start() == RESUMED
     for _ in range(3):
         scene.fails = "QEMU does not answer."
-        assert scene.start() == KEPT, "another one is made at once"
+        assert scene.start() == SAVED, "a new checkpoint is made at once"
         assert boot_checkpoint.why_given_up(scene.directory) is None
         scene.fails = ""
-        assert scene.start() == WENT_ON, "and it can be resumed"
+        assert scene.start() == RESUMED, "the new checkpoint can be resumed"
 
 
-def test_after_two_failures_in_a_row_none_is_made_and_diagnose_says_so(scene: Scene) -> None:
+def test_two_failures_in_a_row_end_checkpoints_and_diagnose_reports_it(scene: Scene) -> None:
     explains = have(QemuBackend().explains)
     assert explains.why_slow(scene.directory) is None
-    assert scene.start() == KEPT
+    assert scene.start() == SAVED
     scene.fails = "QEMU does not answer."
-    assert [scene.start(), scene.start()] == [KEPT, BOOTED]
+    assert [scene.start(), scene.start()] == [SAVED, BOOTED]
     scene.fails = ""
     assert scene.start() == BOOTED
-    told = explains.why_slow(scene.directory)
-    assert told is not None
-    assert "2 times in a row" in told.summary
-    assert "--repair" in told.hint
-    assert told.details == "QEMU does not answer."
-    boot_checkpoint.forget(scene.directory)  # as that does
+    problem = explains.why_slow(scene.directory)
+    assert problem is not None
+    assert "2 times in a row" in problem.summary
+    assert "--repair" in problem.hint
+    assert problem.details == "QEMU does not answer."
+    boot_checkpoint.forget(scene.directory)  # as --repair does
     assert explains.why_slow(scene.directory) is None
-    assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
+    assert [scene.start(), scene.start()] == [SAVED, RESUMED]
 
 
-def test_with_another_qemu_they_are_tried_again(scene: Scene) -> None:
-    assert scene.start() == KEPT
+def test_with_another_qemu_checkpoints_are_tried_again(scene: Scene) -> None:
+    assert scene.start() == SAVED
     scene.fails = "QEMU does not answer."
-    assert [scene.start(), scene.start()] == [KEPT, BOOTED]
+    assert [scene.start(), scene.start()] == [SAVED, BOOTED]
     scene.fails, scene.now = "", msgspec.structs.replace(THEN, qemu="qemu 3 4")
-    assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
+    assert [scene.start(), scene.start()] == [SAVED, RESUMED]
     assert boot_checkpoint.why_given_up(scene.directory) is None
 
 
-def test_what_an_earlier_version_gave_up_is_tried_again(scene: Scene) -> None:
-    """It did so after the first failure."""
-    assert scene.start() == KEPT
+def test_checkpoints_that_an_earlier_version_gave_up_are_tried_again(scene: Scene) -> None:
+    """Earlier versions gave up after the first failure."""
+    assert scene.start() == SAVED
     boot_checkpoint._write_manifest(
         scene.directory.boot_checkpoint, boot_checkpoint.CheckpointManifest(THEN, 0, {})
     )
-    assert [scene.start(), scene.start()] == [KEPT, WENT_ON]
+    assert [scene.start(), scene.start()] == [SAVED, RESUMED]
