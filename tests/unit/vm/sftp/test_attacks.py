@@ -1,4 +1,4 @@
-"""Requests that root in the guest may send to the SFTP server, but no kernel would."""
+"""Requests to the SFTP server that root in the guest can send, but a kernel does not."""
 
 import contextlib
 import os
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["Linux", "macOS", "Windows"], autouse=True)
 def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the system there can do, of what this one can."""
+    """Restricts the system calls to those of each host system."""
     name: str = request.param
     if name != "Linux":
         monkeypatch.setattr(beneath, "SEARCH", 0)
@@ -62,8 +62,8 @@ def served(
 ) -> Iterator[paramiko.SFTPClient]:
     ours, theirs = socket.socketpair()
     share = Share(str(folder), "/there")
-    words = (SocketStream(ours), share, tuple(map(str, private)), budget)
-    serving = threading.Thread(target=server.serve, args=words)
+    arguments = (SocketStream(ours), share, tuple(map(str, private)), budget)
+    serving = threading.Thread(target=server.serve, args=arguments)
     serving.start()
     client = paramiko.SFTPClient(cast(paramiko.Channel, Named(fileno=theirs.detach())))
     try:
@@ -74,13 +74,13 @@ def served(
     assert not serving.is_alive()
 
 
-def ask(client: paramiko.SFTPClient, kind: int, *words: Any) -> paramiko.Message:
-    answer: paramiko.Message = cast(Any, client)._request(kind, *words)[1]
+def ask(client: paramiko.SFTPClient, kind: int, *arguments: Any) -> paramiko.Message:
+    answer: paramiko.Message = cast(Any, client)._request(kind, *arguments)[1]
     return answer
 
 
 def ask_in_bytes(client: paramiko.SFTPClient, kind: int, body: bytes) -> None:
-    """What paramiko's client would not send."""
+    """Sends a request that paramiko's client does not have."""
     inner: Any = client
     number = inner.request_number
     inner._expecting[number] = type(None)
@@ -92,7 +92,7 @@ def ask_in_bytes(client: paramiko.SFTPClient, kind: int, body: bytes) -> None:
     inner._read_response(number)
 
 
-def ask_again_to_make(client: paramiko.SFTPClient, path: str) -> None:
+def repeat_mkdir(client: paramiko.SFTPClient, path: str) -> None:
     packet = paramiko.Message()
     packet.add_string(AGAIN)
     packet.add_byte(bytes([CMD_MKDIR]))
@@ -111,18 +111,20 @@ def with_mode(mode: int) -> SFTPAttributes:
     return attr
 
 
-@pytest.mark.parametrize("way", ["last", "before"])
-def test_a_listing_follows_no_link_out(folder: Path, way: str) -> None:
-    (folder / "link").symlink_to(folder.parent if way == "before" else folder.parent / "outside")
-    path = "/link/outside" if way == "before" else "/link"
+@pytest.mark.parametrize("position", ["last", "before"])
+def test_a_listing_does_not_follow_a_link_out_of_the_share(folder: Path, position: str) -> None:
+    (folder / "link").symlink_to(
+        folder.parent if position == "before" else folder.parent / "outside"
+    )
+    path = "/link/outside" if position == "before" else "/link"
     with served(folder) as client:
-        for words in ((CMD_OPENDIR, path), (CMD_EXTENDED, REOPEN, b"name", path, 1, 0)):
+        for arguments in ((CMD_OPENDIR, path), (CMD_EXTENDED, REOPEN, b"name", path, 1, 0)):
             with pytest.raises(OSError, match=REFUSED):
-                ask(client, *words)
+                ask(client, *arguments)
         assert client.listdir("/") == ["link"]
 
 
-def test_nothing_outside_changes_through_a_link(folder: Path) -> None:
+def test_nothing_outside_a_share_changes_through_a_link(folder: Path) -> None:
     outside = folder.parent / "outside"
     empty = folder.parent / "empty"
     (folder / "link").symlink_to(outside)
@@ -130,7 +132,7 @@ def test_nothing_outside_changes_through_a_link(folder: Path) -> None:
     (folder / "empty").symlink_to(empty)
     (folder / "file").write_text("mine")
     with served(folder) as client:
-        for one in (
+        for attempt in (
             partial(client.mkdir, "/link/new"),
             partial(client.symlink, "x", "/link/new"),
             partial(client.rename, "/file", "/link/new"),
@@ -143,11 +145,11 @@ def test_nothing_outside_changes_through_a_link(folder: Path) -> None:
             partial(client.readlink, "/link/secret"),
             partial(client.lstat, "/link/secret"),
             partial(ask, client, CMD_STAT, "/link/secret"),
-            partial(ask_again_to_make, client, "/empty"),
+            partial(repeat_mkdir, client, "/empty"),
             partial(ask, client, CMD_EXTENDED, REOPEN, b"n", "/link/secret", 0, SFTP_FLAG_READ),
         ):
             with pytest.raises(OSError, match=REFUSED):
-                one()
+                attempt()
     assert os.listdir(outside) == ["secret"]
     assert (outside / "secret").read_text() == "not yours"
     for there in (outside, empty):
@@ -157,7 +159,7 @@ def test_nothing_outside_changes_through_a_link(folder: Path) -> None:
 
 
 def test_a_share_whose_folder_became_a_link_is_closed(folder: Path) -> None:
-    """Root in the guest can do that to a share that lies in another one."""
+    """Root in the guest can replace the folder of a share that lies in another share."""
     inner = folder / "inner"
     inner.mkdir()
     with served(inner) as client:
@@ -170,28 +172,28 @@ def test_a_share_whose_folder_became_a_link_is_closed(folder: Path) -> None:
         client.open("/secret")
 
 
-def test_a_folder_on_the_way_that_becomes_a_link_is_not_followed(
+def test_a_parent_folder_that_becomes_a_link_is_not_followed(
     folder: Path, system: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The moment is the one before the last call."""
+    """It becomes one just before the last system call."""
     if system == "Windows":
         return  # it has no such call: docs/dev/threat-model.md says so
-    (folder / "way").mkdir()
+    (folder / "parent").mkdir()
     plain = os.unlink
 
     def swap(name: str, *, dir_fd: int | None = None) -> None:
-        (folder / "way").rename(folder / "moved")
-        (folder / "way").symlink_to(folder.parent / "outside")
+        (folder / "parent").rename(folder / "moved")
+        (folder / "parent").symlink_to(folder.parent / "outside")
         plain(name, dir_fd=dir_fd)
 
     with served(folder) as client, monkeypatch.context() as patched:
         patched.setattr(os, "unlink", swap)
         with pytest.raises(FileNotFoundError):
-            client.remove("/way/secret")
+            client.remove("/parent/secret")
     assert (folder.parent / "outside" / "secret").exists()
 
 
-def test_what_is_private_is_refused_to_every_request(folder: Path) -> None:
+def test_every_request_for_a_private_path_is_refused(folder: Path) -> None:
     home = folder / "home"
     (home / "run").mkdir(parents=True)
     (home / "run" / "key").write_text("secret")
@@ -199,7 +201,7 @@ def test_what_is_private_is_refused_to_every_request(folder: Path) -> None:
     (folder / "mine").write_text("mine")
     with served(folder, home) as client:
         for path in ("/home", "/home/run", "/home/run/key", "/home/link", "/home/new"):
-            for one in (
+            for attempt in (
                 partial(client.lstat, path),
                 partial(ask, client, CMD_STAT, path),
                 partial(client.listdir, path),
@@ -215,12 +217,12 @@ def test_what_is_private_is_refused_to_every_request(folder: Path) -> None:
                 partial(client.remove, path),
                 partial(client.chmod, path, 0o777),
                 partial(client.truncate, path, 0),
-                partial(ask_again_to_make, client, path),
+                partial(repeat_mkdir, client, path),
                 partial(ask, client, CMD_EXTENDED, REOPEN, b"n", path, 0, SFTP_FLAG_READ),
                 partial(ask, client, CMD_EXTENDED, REOPEN, b"n", path, 1, 0),
             ):
                 with pytest.raises(OSError, match="denied"):
-                    one()
+                    attempt()
     assert sorted(os.listdir(home)) == ["link", "run"]
     assert (home / "run" / "key").read_text() == "secret"
     with served(home / "run", home) as client, pytest.raises(OSError, match="denied"):
@@ -244,10 +246,10 @@ def test_a_windows_path_is_not_a_name(part: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["open", "scandir"])
-def test_a_path_that_becomes_a_link_meanwhile_is_refused(
+def test_a_path_that_becomes_a_link_during_a_request_is_refused(
     folder: Path, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the system follows it: then what was opened is compared."""
+    """Where the system follows the link, the server compares what it opened."""
     place = folder / "place"
     outside = folder.parent / "outside"
     if call == "open":
@@ -257,18 +259,18 @@ def test_a_path_that_becomes_a_link_meanwhile_is_refused(
         place.mkdir()
     plain = getattr(os, call)
 
-    def swap(name: str | int, *words: Any, **more: Any) -> Any:
+    def swap(name: str | int, *arguments: Any, **more: Any) -> Any:
         if str(name).endswith("place") and not place.is_symlink():
             place.rename(folder / "moved")
             place.symlink_to(outside)
-        return plain(name, *words, **more)
+        return plain(name, *arguments, **more)
 
     with served(folder) as client, monkeypatch.context() as patched:
         patched.setattr(os, call, swap)
         if call == "open":
             with pytest.raises(OSError, match=REFUSED):
                 client.open("/place", "w")
-        elif not beneath.BY_DESCRIPTOR:  # elsewhere it is open before it is read
+        elif not beneath.BY_DESCRIPTOR:  # otherwise the folder is open before it is read
             with pytest.raises(OSError, match=REFUSED):
                 client.listdir("/place")
     assert (folder.parent / "outside" / "secret").read_text() == "not yours"

@@ -1,4 +1,4 @@
-"""How much root in the guest gets of the SFTP server by one request, and by many."""
+"""What the SFTP server spends on one request of root in the guest, and on many."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_one_read_brings_a_quarter_of_a_mebibyte(folder: Path) -> None:
+def test_one_read_returns_at_most_256_kib(folder: Path) -> None:
     with (folder / "sparse").open("wb") as file:
         file.truncate(LARGE)
     tracemalloc.start()
@@ -47,8 +47,8 @@ def test_one_read_brings_a_quarter_of_a_mebibyte(folder: Path) -> None:
             handle = open_file(client, "/sparse")
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
-            said = ask(client, CMD_READ, handle, int64(LARGE // 2), 0xFFFFFFFF).get_string()
-            assert len(said) == 256 << 10
+            reply = ask(client, CMD_READ, handle, int64(LARGE // 2), 0xFFFFFFFF).get_string()
+            assert len(reply) == 256 << 10
             assert tracemalloc.get_traced_memory()[1] - before < LARGE // 8
     finally:
         tracemalloc.stop()
@@ -63,18 +63,20 @@ def test_a_listing_is_sent_in_parts(folder: Path) -> None:
         seen = set()
         with contextlib.suppress(EOFError):
             while True:
-                said = ask(client, CMD_READDIR, handle)
-                number = said.get_int()
+                reply = ask(client, CMD_READDIR, handle)
+                number = reply.get_int()
                 assert 0 < number <= 100
                 for _ in range(number):
-                    seen.add(said.get_text())
-                    said.get_string()
-                    cast(Any, SFTPAttributes)._from_msg(said)
+                    seen.add(reply.get_text())
+                    reply.get_string()
+                    cast(Any, SFTPAttributes)._from_msg(reply)
         assert seen == names
         tracemalloc.start()
         try:
             handles = [ask(client, CMD_OPENDIR, "/").get_binary() for _ in range(20)]
-            assert tracemalloc.get_traced_memory()[0] < 2 << 20, "none is in memory whole"
+            assert tracemalloc.get_traced_memory()[0] < 2 << 20, (
+                "no listing is in memory as a whole"
+            )
         finally:
             tracemalloc.stop()
         for handle in handles:
@@ -86,7 +88,7 @@ def close(client: paramiko.SFTPClient, handle: bytes) -> None:
 
 
 @contextlib.contextmanager
-def at_most(number: int) -> Iterator[None]:
+def file_limit(number: int) -> Iterator[None]:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (number, limits[1]))
     try:
@@ -95,7 +97,7 @@ def at_most(number: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_all_shares_together_open_half_of_what_the_process_may(folder: Path) -> None:
+def test_all_shares_together_open_half_of_the_file_limit(folder: Path) -> None:
     (folder / "file").touch()
     limit = 2 * len(os.listdir("/proc/self/fd")) + 100
     budget = Budget()
@@ -103,12 +105,12 @@ def test_all_shares_together_open_half_of_what_the_process_may(folder: Path) -> 
     with (
         served(folder, budget=budget) as one,
         served(folder, budget=budget) as two,
-        at_most(limit),
+        file_limit(limit),
     ):
         for number in range(limit // 2):
             client = (one, two)[number % 2]
             handles.append((client, open_file(client, "/file")))
-        for words in (
+        for arguments in (
             (CMD_OPEN, "/file", SFTP_FLAG_READ, SFTPAttributes()),
             (CMD_OPENDIR, "/"),
             (CMD_EXTENDED, REOPEN, b"n", "/", 1, 0),
@@ -116,8 +118,8 @@ def test_all_shares_together_open_half_of_what_the_process_may(folder: Path) -> 
         ):
             for client in (one, two):
                 with pytest.raises(OSError, match="Failure"):
-                    ask(client, *words)
-        socket.socket().close()  # the supervisor goes on
+                    ask(client, *arguments)
+        socket.socket().close()  # the process can still open files
         assert one.lstat("/file").st_size == 0
         for _ in range(2):
             close(*handles.pop())
@@ -127,24 +129,24 @@ def test_all_shares_together_open_half_of_what_the_process_may(folder: Path) -> 
         close(two, listing)
         for _ in range(2):
             open_file(one, "/file")
-    # Those of a connection that has ended are given back.
-    with served(folder, budget=budget) as client, at_most(limit):
+    # The budget of a connection is returned when it ends.
+    with served(folder, budget=budget) as client, file_limit(limit):
         for _ in range(limit // 2):
             open_file(client, "/file")
 
 
-def test_what_is_refused_costs_no_budget(folder: Path) -> None:
+def test_a_refused_open_uses_no_budget(folder: Path) -> None:
     (folder / "file").touch()
-    with served(folder) as client, at_most(len(os.listdir("/proc/self/fd")) + 60):
+    with served(folder) as client, file_limit(len(os.listdir("/proc/self/fd")) + 60):
         for _ in range(100):
-            for one in (partial(open_file, client, "/none"), partial(client.listdir, "/file")):
+            for attempt in (partial(open_file, client, "/none"), partial(client.listdir, "/file")):
                 with pytest.raises(FileNotFoundError):
-                    one()
+                    attempt()
         close(client, open_file(client, "/file"))
 
 
-def test_a_request_that_is_too_short_is_refused_at_once(folder: Path) -> None:
-    """It says that four thousand million attributes follow."""
+def test_a_truncated_request_is_refused_at_once(folder: Path) -> None:
+    """It announces 2**32 - 1 attributes, and none follows."""
     packet = paramiko.Message()
     packet.add_string("/")
     packet.add_int(0x80000000)
@@ -161,6 +163,6 @@ def test_no_request_hashes_a_file(folder: Path) -> None:
             ask(client, CMD_EXTENDED, "check-file", handle, "md5", int64(0), int64(1 << 40), 256)
 
 
-def test_a_request_of_a_mebibyte_ends_the_connection(folder: Path) -> None:
+def test_a_request_of_one_mib_ends_the_connection(folder: Path) -> None:
     with served(folder) as client, pytest.raises((paramiko.SSHException, ConnectionError)):
         ask(client, CMD_STAT, "x" * (1 << 20))

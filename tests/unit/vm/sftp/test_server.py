@@ -1,4 +1,4 @@
-"""The SFTP server of a shared folder, asked by paramiko's own client over a socket pair."""
+"""The SFTP server of a shared folder, with paramiko's own client over a socket pair."""
 
 import contextlib
 import os
@@ -36,12 +36,12 @@ def client(folder: Path) -> Iterator[paramiko.SFTPClient]:
 
 
 @pytest.fixture
-def reader(folder: Path) -> Iterator[paramiko.SFTPClient]:
+def read_only_client(folder: Path) -> Iterator[paramiko.SFTPClient]:
     yield from _client(Share(str(folder), "/there", read_only=True))
 
 
 class Named(socket.socket):
-    """As paramiko's client asks for it."""
+    """A socket with the method of a channel that paramiko's client calls."""
 
     def get_name(self) -> str:
         return "test"
@@ -70,7 +70,7 @@ def test_files_are_made_read_changed_and_removed(client: paramiko.SFTPClient, fo
     assert (seen.st_size, seen.st_mode, seen.st_mtime) == (3, stat.S_IFREG | 0o640, 2_000)
     client.rename("/a/file", "/a/雪")
     (folder / "a/other").write_text("other")
-    client.rename("/a/雪", "/a/other")  # over what is there
+    client.rename("/a/雪", "/a/other")  # replaces an existing file
     assert client.listdir("/a") == ["other"]
     with client.open("/a/other") as file:
         assert file.read() == b"xxx"
@@ -82,7 +82,9 @@ def test_files_are_made_read_changed_and_removed(client: paramiko.SFTPClient, fo
     assert list(folder.iterdir()) == []
 
 
-def test_writes_go_where_they_are_meant(client: paramiko.SFTPClient, folder: Path) -> None:
+def test_writes_go_to_their_offset_and_leave_holes(
+    client: paramiko.SFTPClient, folder: Path
+) -> None:
     with client.open("/sparse", "wb") as file:
         file.seek(5 << 30)
         file.write(b"end")
@@ -92,7 +94,9 @@ def test_writes_go_where_they_are_meant(client: paramiko.SFTPClient, folder: Pat
 
 
 @pytest.mark.parametrize("path", ["/../secret", "/out/secret", "/secret-link", "/a/../../secret"])
-def test_nothing_outside_is_reached(client: paramiko.SFTPClient, folder: Path, path: str) -> None:
+def test_nothing_outside_a_share_is_reached(
+    client: paramiko.SFTPClient, folder: Path, path: str
+) -> None:
     (folder / "out").symlink_to(folder.parent)
     (folder / "secret-link").symlink_to(folder.parent / "secret")
     secret = folder.parent / "secret"
@@ -108,25 +112,27 @@ def test_nothing_outside_is_reached(client: paramiko.SFTPClient, folder: Path, p
     assert secret.stat().st_mode & 0o777 != 0o777
 
 
-def test_what_is_read_only_stays_as_it_is(reader: paramiko.SFTPClient, folder: Path) -> None:
+def test_a_read_only_share_cannot_be_changed(
+    read_only_client: paramiko.SFTPClient, folder: Path
+) -> None:
     (folder / "file").write_text("here")
-    with reader.open("/file") as file:
+    with read_only_client.open("/file") as file:
         assert file.read() == b"here"
     for attempt in (
-        lambda: reader.open("/file", "w"),
-        lambda: reader.open("/new", "x"),
-        lambda: reader.remove("/file"),
-        lambda: reader.rename("/file", "/other"),
-        lambda: reader.mkdir("/folder"),
-        lambda: reader.symlink("file", "/link"),
-        lambda: reader.chmod("/file", 0o600),
+        lambda: read_only_client.open("/file", "w"),
+        lambda: read_only_client.open("/new", "x"),
+        lambda: read_only_client.remove("/file"),
+        lambda: read_only_client.rename("/file", "/other"),
+        lambda: read_only_client.mkdir("/folder"),
+        lambda: read_only_client.symlink("file", "/link"),
+        lambda: read_only_client.chmod("/file", 0o600),
     ):
         with pytest.raises(PermissionError):
             attempt()
     assert os.listdir(folder) == ["file"]
 
 
-def test_many_entries_are_all_listed(client: paramiko.SFTPClient, folder: Path) -> None:
+def test_a_large_folder_is_listed_completely(client: paramiko.SFTPClient, folder: Path) -> None:
     names = {f"n{number}" for number in range(500)}
     for name in names:
         (folder / name).touch()
@@ -139,22 +145,24 @@ ODD = b"not \xff UTF-8"
 
 
 def names(client: paramiko.SFTPClient, path: bytes) -> list[bytes]:
-    """As sshfs asks: paramiko's own client takes names in UTF-8 only."""
+    """Lists as sshfs does: paramiko's own client takes names in UTF-8 only."""
     ask = cast(Any, client)._request
     handle = ask(CMD_OPENDIR, path)[1].get_binary()
     found = []
     with contextlib.suppress(EOFError):
         while True:
-            said = ask(CMD_READDIR, handle)[1]
-            for _ in range(said.get_int()):
-                found.append(said.get_string())
-                said.get_string()
-                cast(Any, SFTPAttributes)._from_msg(said)
+            reply = ask(CMD_READDIR, handle)[1]
+            for _ in range(reply.get_int()):
+                found.append(reply.get_string())
+                reply.get_string()
+                cast(Any, SFTPAttributes)._from_msg(reply)
     ask(CMD_CLOSE, handle)
     return found
 
 
-def test_a_name_that_is_not_utf_8_stays_as_it_is(client: paramiko.SFTPClient, folder: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_kept_unchanged(
+    client: paramiko.SFTPClient, folder: Path
+) -> None:
     there = os.path.join(os.fsencode(folder), ODD)
     os.mkdir(there)
     (folder / "other").touch()
@@ -173,7 +181,7 @@ def test_a_name_that_is_not_utf_8_stays_as_it_is(client: paramiko.SFTPClient, fo
 @pytest.mark.parametrize(
     ("second", "seen"), [(-1, 0), (-1_000_000_000, 0), (1 << 33, (1 << 32) - 1), (2**31, 2**31)]
 )
-def test_a_time_that_sftp_cannot_say_hides_nothing(
+def test_a_time_outside_sftps_range_is_clamped_and_hides_no_entry(
     client: paramiko.SFTPClient, folder: Path, second: int, seen: int
 ) -> None:
     (folder / "old").touch()
@@ -186,7 +194,7 @@ def test_a_time_that_sftp_cannot_say_hides_nothing(
             assert (found.st_atime, found.st_mtime) == (seen, seen)
 
 
-def test_what_is_synced_is_on_the_disk(
+def test_the_fsync_extension_syncs_the_file(
     client: paramiko.SFTPClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[tuple[int, int]] = []
@@ -206,41 +214,41 @@ def _identity(seen: os.stat_result) -> tuple[int, int]:
     return seen.st_dev, seen.st_ino
 
 
-def test_what_the_server_can_is_announced(folder: Path) -> None:
-    """sshfs asks for nothing that it has not been told of."""
+def test_the_server_announces_its_extensions(folder: Path) -> None:
+    """sshfs uses only the extensions that the server announces."""
     ours, theirs = socket.socketpair()
     share = Share(str(folder), "/there")
     serving = threading.Thread(target=server.serve, args=(SocketStream(ours), share))
     serving.start()
     with theirs:
         theirs.sendall(struct.pack(">IBI", 5, CMD_INIT, 3))
-        said = paramiko.Message(theirs.recv(1000)[9:])
+        reply = paramiko.Message(theirs.recv(1000)[9:])
     serving.join(10)
-    words = []
-    while said.get_remainder():
-        words.append(said.get_text())
-    assert dict(zip(words[::2], words[1::2], strict=True))[FSYNC] == "1"
+    extensions = []
+    while reply.get_remainder():
+        extensions.append(reply.get_text())
+    assert dict(zip(extensions[::2], extensions[1::2], strict=True))[FSYNC] == "1"
 
 
 @contextlib.contextmanager
-def leaving_out(folder: Path, private: Path) -> Iterator[paramiko.SFTPClient]:
+def client_without(folder: Path, private: Path) -> Iterator[paramiko.SFTPClient]:
     serving = _client(Share(str(folder), "/there"), str(private))
     yield next(serving)
     assert next(serving, None) is None
 
 
-def test_what_is_private_is_not_there_by_any_name(folder: Path) -> None:
+def test_a_private_folder_is_refused_under_every_name(folder: Path) -> None:
     home = folder / "local" / "galley"
     (home / "machine").mkdir(parents=True)
     (home / "machine" / "key").write_text("secret")
     (folder / "link").symlink_to(home)
-    with leaving_out(folder, home) as client:
+    with client_without(folder, home) as client:
         client.rename("/local", "/renamed")
         (folder / "link").unlink()
         (folder / "link").symlink_to(folder / "renamed" / "galley")
         assert client.listdir("/renamed") == ["galley"]
         for path in ("/renamed/galley", "/renamed/galley/machine/key", "/link/machine/key"):
-            tries: tuple[Callable[[], object], ...] = (
+            attempts: tuple[Callable[[], object], ...] = (
                 partial(client.lstat, path),
                 partial(client.listdir, path),
                 partial(client.open, path),
@@ -249,7 +257,7 @@ def test_what_is_private_is_not_there_by_any_name(folder: Path) -> None:
                 partial(client.rename, path, "/taken"),
                 partial(client.symlink, "/x", f"{path}/new"),
             )
-            for one in tries:
+            for attempt in attempts:
                 with pytest.raises(OSError, match="denied"):
-                    one()
+                    attempt()
     assert (folder / "renamed" / "galley" / "machine" / "key").read_text() == "secret"
