@@ -1,4 +1,4 @@
-"""Which way a cold start takes, and what it tells the guest; nothing boots."""
+"""The steps and boot options of a cold start; no machine boots."""
 
 import threading
 from pathlib import Path
@@ -20,36 +20,36 @@ SPEC = MachineSpec(cpus=1, memory_bytes=1 << 30, disk_bytes=2 << 30, image="")
 
 
 class Checkpoints(BootCheckpoints):
-    """Says what is asked of it."""
+    """Records its calls in `calls`."""
 
-    def __init__(self, did: list[str]) -> None:
-        self._did = did
+    def __init__(self, calls: list[str]) -> None:
+        self._calls = calls
 
     def start(
         self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
     ) -> None:
-        self._did.append("start from a checkpoint")
+        self._calls.append("start from a checkpoint")
 
     def boot_files(self, directory: MachineDir) -> bytes | None:
         return None
 
     def forget(self, directory: MachineDir) -> None:
-        self._did.append("forget")
+        self._calls.append("forget")
 
 
 class Recorder(BareBackend):
-    """Its machine never runs."""
+    """Records its starts; no machine runs."""
 
     def __init__(self, *, checkpoints: bool) -> None:
-        self.did: list[str] = []
+        self.calls: list[str] = []
         self.options: list[BootOptions] = []
         if checkpoints:
-            self.boot_checkpoints = Checkpoints(self.did)
+            self.boot_checkpoints = Checkpoints(self.calls)
 
     def start(
         self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
     ) -> None:
-        self.did.append("start")
+        self.calls.append("start")
         self.options.append(options)
 
 
@@ -64,12 +64,12 @@ def start(
     story = BootStory(directory, backend)
     plan = BootPlan(directory, backend, story, Deadlines(), lambda wait, note: SPEC, repair)
     for _ in range(times):
-        for step in plan.cold(lambda said: None):
+        for step in plan.cold(lambda progress: None):
             step.check(Patience(60.0, threading.Event()))
 
 
 @pytest.mark.parametrize(
-    ("checkpoints", "repair", "did"),
+    ("checkpoints", "repair", "calls"),
     [
         (True, False, ["start from a checkpoint", "forget", "start"]),
         (True, True, ["forget", "start", "forget", "start"]),
@@ -77,15 +77,15 @@ def start(
         (False, True, ["start", "start"]),
     ],
 )
-def test_a_second_try_and_a_repair_use_no_checkpoint(
-    directory: MachineDir, checkpoints: bool, repair: bool, did: list[str]
+def test_a_retry_and_a_repair_use_no_checkpoint(
+    directory: MachineDir, checkpoints: bool, repair: bool, calls: list[str]
 ) -> None:
     backend = Recorder(checkpoints=checkpoints)
     start(directory, backend, repair=repair, times=2)
-    assert backend.did == did
+    assert backend.calls == calls
 
 
-def test_boot_options_say_what_the_data_disk_needs(directory: MachineDir) -> None:
+def test_boot_options_match_the_state_of_the_data_disk(directory: MachineDir) -> None:
     backend = Recorder(checkpoints=False)
     start(directory, backend)
     directory.data_is_new.unlink()
@@ -100,7 +100,7 @@ def test_boot_options_say_what_the_data_disk_needs(directory: MachineDir) -> Non
     ]
 
 
-def test_only_a_new_data_disk_may_have_another_host_key(directory: MachineDir) -> None:
+def test_only_a_new_data_disk_drops_the_pinned_host_key(directory: MachineDir) -> None:
     backend = Recorder(checkpoints=False)
     directory.known_host.write_text("of a machine that was deleted")
     start(directory, backend)
@@ -111,13 +111,13 @@ def test_only_a_new_data_disk_may_have_another_host_key(directory: MachineDir) -
     assert directory.known_host.read_text() == "ours"
 
 
-def test_the_progress_of_a_start_is_told_once_and_ends_when_it_is_cancelled(
+def test_repeated_progress_is_reported_once_and_a_cancel_ends_it(
     directory: MachineDir,
 ) -> None:
-    told: list[Text] = []
+    reported: list[Text] = []
     cancel = threading.Event()
 
-    class Telling(Recorder):
+    class Reporting(Recorder):
         def start(
             self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
         ) -> None:
@@ -126,12 +126,12 @@ def test_the_progress_of_a_start_is_told_once_and_ends_when_it_is_cancelled(
             cancel.set()
             progress(Text("Three."))
 
-    backend = Telling(checkpoints=False)
+    backend = Reporting(checkpoints=False)
     story = BootStory(directory, backend)
     plan = BootPlan(directory, backend, story, Deadlines(), lambda wait, note: SPEC, repair=False)
-    *earlier, last = plan.cold(told.append)
+    *earlier, last = plan.cold(reported.append)
     for step in earlier:
         step.check(Patience(60.0, cancel))
     with pytest.raises(Cancelled):
         last.check(Patience(60.0, cancel))
-    assert told == [ONE, TWO, ONE]
+    assert reported == [ONE, TWO, ONE]

@@ -48,7 +48,10 @@ class Dialled:
 
 
 class BootingGuest:
-    """Answers boot files with `answer`; None: never. `unreachable`: so many connects fail."""
+    """Answers boot files with `answer`, or never if it is None.
+
+    The first `unreachable` connects fail.
+    """
 
     def __init__(self, answer: bytes | None = b"ok\n") -> None:
         self.answer = answer
@@ -77,18 +80,18 @@ class BootingGuest:
             guest.shutdown(socket.SHUT_WR)
         return Dialled(host)
 
-    def hears(self) -> list[bytes]:
-        """What has arrived on each connection, all of which have ended."""
-        heard = []
+    def received(self) -> list[bytes]:
+        """The data of each connection, after all of them have ended."""
+        data = []
         while self.ends:
             with self.ends.pop(0) as end, end.makefile("rb") as file:
                 end.settimeout(10)
-                heard.append(file.read())
-        return heard
+                data.append(file.read())
+        return data
 
 
 class Checkpoints(BootCheckpoints):
-    """`messages`: what is returned one after another, the last one again and again."""
+    """Returns the `messages` in order, then the last one again and again."""
 
     def __init__(self, *messages: bytes | None) -> None:
         self._messages = list(messages)
@@ -106,7 +109,7 @@ class Checkpoints(BootCheckpoints):
 
 
 class Booting(BareBackend):
-    """A backend whose machine boots as the test says."""
+    """A backend whose machine boots as the test scripts it."""
 
     def __init__(self) -> None:
         self.features = Features(sockets="relay", image_format="none")
@@ -126,7 +129,7 @@ class Booting(BareBackend):
 
 
 class Boot:
-    """The steps in the guest of one boot, each with little time."""
+    """Runs the steps of one boot in the guest, with a short deadline each."""
 
     def __init__(self, folder: Path) -> None:
         self.directory = MachineDir(folder, folder, folder)
@@ -134,12 +137,12 @@ class Boot:
         self.held: list[object] = []
         self._plan: BootPlan | None = None
 
-    def says(self, *lines: str) -> None:
+    def write_console(self, *lines: str) -> None:
         with self.directory.console_log.open("a") as console:
             console.writelines(f"galley: {line}\n" for line in lines)
 
     def run(self, *names: Text, seconds: float = SOON) -> None:
-        """Those steps, or all of them."""
+        """Runs the named steps, or all of them."""
         if self._plan is None:
             story = BootStory(self.directory, self.backend)
             self._plan = BootPlan(
@@ -154,15 +157,15 @@ class Boot:
 def boot(tmp_path: Path) -> Iterator[Boot]:
     made = Boot(tmp_path)
     yield made
-    made.backend.inside.hears()
+    made.backend.inside.received()
 
 
 # The console
 
 
-def test_a_boot_is_followed_to_the_connection(boot: Boot) -> None:
+def test_a_boot_runs_all_steps_up_to_the_connection(boot: Boot) -> None:
     boot.directory.data_is_new.touch()
-    boot.says("kernel", "disk ok", f"hostkey {KEY} root@galley")
+    boot.write_console("kernel", "disk ok", f"hostkey {KEY} root@galley")
     boot.run()
     assert boot.held == [boot.backend.inside]
     assert boot.directory.known_host.read_text() == f"{KEY} root@galley\n"
@@ -177,36 +180,36 @@ def test_a_boot_is_followed_to_the_connection(boot: Boot) -> None:
         (f"hostkey {KEY}", BootPlan.IDENTITY),
     ],
 )
-def test_each_step_waits_for_its_line(boot: Boot, missing: str, step: Text) -> None:
-    boot.says(*({"kernel", "disk ok", f"hostkey {KEY}"} - {missing}))
+def test_each_step_waits_for_its_console_line(boot: Boot, missing: str, step: Text) -> None:
+    boot.write_console(*({"kernel", "disk ok", f"hostkey {KEY}"} - {missing}))
     with pytest.raises(TimeoutError):
         boot.run(step)
-    boot.says(missing)
+    boot.write_console(missing)
     boot.run(step)
 
 
-def test_only_where_sockets_are_reached_by_ssh_sshd_is_waited_for(boot: Boot) -> None:
+def test_sshd_is_waited_for_only_if_sockets_are_reached_by_ssh(boot: Boot) -> None:
     boot.run(BootPlan.CONNECT)
     boot.backend.features = Features(sockets="ssh", image_format="none")
     with pytest.raises(TimeoutError):
         boot.run(BootPlan.CONNECT)
-    boot.says("sshd")
+    boot.write_console("sshd")
     boot.run(BootPlan.CONNECT)
     assert len(boot.held) == 2
 
 
-def test_a_part_that_failed_is_named_but_for_one_that_came_first(boot: Boot) -> None:
-    boot.says("failed sshd: no keys")
+def test_a_failed_part_of_the_guest_is_named_unless_the_awaited_line_follows(boot: Boot) -> None:
+    boot.write_console("failed sshd: no keys")
     with pytest.raises(BootFailed) as failed:
         boot.run(BootPlan.LINUX)
     assert failed.value.summary == "A part of the guest did not start: sshd: no keys"
     assert failed.value.details == "galley: failed sshd: no keys"
-    boot.says("kernel")
+    boot.write_console("kernel")
     boot.run(BootPlan.LINUX)
 
 
-def test_a_machine_that_ends_while_it_boots(boot: Boot) -> None:
-    boot.says("something else")
+def test_a_machine_that_ends_during_the_boot_is_reported(boot: Boot) -> None:
+    boot.write_console("something else")
     boot.directory.backend_log.write_text("qemu: killed\n")
     boot.backend.has_ended = True
     with pytest.raises(BootDied) as died:
@@ -214,8 +217,8 @@ def test_a_machine_that_ends_while_it_boots(boot: Boot) -> None:
     assert died.value.details == "galley: something else\nqemu: killed"
 
 
-def test_a_damaged_disk_is_told(boot: Boot) -> None:
-    boot.says("disk damaged  block 7 ")
+def test_a_damaged_disk_is_reported(boot: Boot) -> None:
+    boot.write_console("disk damaged  block 7 ")
     boot.directory.data_is_new.touch()
     with pytest.raises(DataDiskDamaged) as damaged:
         boot.run(MOUNT)
@@ -223,8 +226,8 @@ def test_a_damaged_disk_is_told(boot: Boot) -> None:
     assert boot.directory.data_is_new.exists()
 
 
-def test_the_first_host_key_counts_whatever_its_comment(boot: Boot) -> None:
-    boot.says(f"hostkey {KEY} root@other")
+def test_the_pinned_host_key_is_compared_without_its_comment(boot: Boot) -> None:
+    boot.write_console(f"hostkey {KEY} root@other")
     boot.directory.known_host.write_text(f"{KEY} root@galley\n")
     boot.run(BootPlan.IDENTITY)
     for other in ("ssh-ed25519 BBBB", "ssh-rsa AAAA"):
@@ -237,13 +240,13 @@ def test_the_first_host_key_counts_whatever_its_comment(boot: Boot) -> None:
 # The connection
 
 
-def test_a_guest_that_does_not_answer_yet_is_tried_again(boot: Boot) -> None:
+def test_the_connect_step_retries_until_the_guest_answers(boot: Boot) -> None:
     boot.backend.seen.insert(0, Observation(MachineState.RUNNING, 7))  # no address yet
     boot.backend.inside.unreachable = 2
     boot.run(BootPlan.CONNECT, seconds=30)
     inside = boot.backend.inside
     assert (len(inside.connects), inside.closed) == (3, 2)
-    assert inside.connects[0] == 20, "no connect takes all of the step's time"
+    assert inside.connects[0] == 20, "a connect has only a part of the deadline"
     assert boot.held == [inside]
 
 
@@ -257,51 +260,53 @@ def test_a_machine_that_ends_is_not_connected_to(boot: Boot) -> None:
 # Boot files
 
 
-def test_a_guest_that_comes_from_a_checkpoint_gets_its_boot_files(boot: Boot) -> None:
+def test_a_guest_resumed_from_a_checkpoint_gets_its_boot_files(boot: Boot) -> None:
     boot.backend.boot_checkpoints = Checkpoints(b"early", b"files")
-    boot.says("kernel")
+    boot.write_console("kernel")
     with pytest.raises(TimeoutError):
         boot.run(BootPlan.LINUX)
-    boot.says("template")
+    boot.write_console("template")
     boot.run(BootPlan.LINUX)
-    assert boot.backend.inside.hears() == [b"files"], "those of now, which have the time"
+    assert boot.backend.inside.received() == [b"files"], (
+        "the current boot files, which have the time"
+    )
     boot.run(BootPlan.CONNECT)
     assert boot.held == [boot.backend.inside]
-    assert len(boot.backend.inside.connects) == 1, "it is connected already"
+    assert len(boot.backend.inside.connects) == 1, "the connection is reused"
 
 
-def test_a_guest_that_boots_to_make_a_checkpoint_gets_none(boot: Boot) -> None:
+def test_a_guest_that_boots_to_make_a_checkpoint_gets_no_boot_files(boot: Boot) -> None:
     boot.backend.boot_checkpoints = Checkpoints(b"files")
-    boot.says("kernel", "disk ok")
+    boot.write_console("kernel", "disk ok")
     boot.run(BootPlan.LINUX)
     assert not boot.backend.inside.connects
 
 
 def test_a_guest_that_has_its_boot_files_is_not_waited_for(boot: Boot) -> None:
     boot.backend.boot_checkpoints = Checkpoints(None)
-    boot.says("kernel")
+    boot.write_console("kernel")
     boot.run(BootPlan.LINUX)
-    boot.backend.boot_checkpoints = Checkpoints(b"files", None)  # they arrive meanwhile
-    boot.says("template")
+    boot.backend.boot_checkpoints = Checkpoints(b"files", None)  # the guest gets them meanwhile
+    boot.write_console("template")
     boot.run(BootPlan.LINUX)
-    assert boot.backend.inside.hears() == []
+    assert boot.backend.inside.received() == []
 
 
 def send(guest: BootingGuest, patience: float = 60) -> list[bytes]:
-    """What has arrived, which is empty when nothing was connected."""
+    """The data that arrived; empty without a connection."""
     try:
         send_boot_files(cast(Guest, guest), b"files", patience)
     finally:
-        heard = guest.hears()
-    return heard
+        data = guest.received()
+    return data
 
 
-def test_boot_files_have_arrived_when_the_guest_says_so() -> None:
+def test_boot_files_are_delivered_when_the_guest_confirms_them() -> None:
     assert send(BootingGuest()) == [b"files"]
     for timer in threading.enumerate():
         if isinstance(timer, threading.Timer):
             timer.join(10)
-            assert not timer.is_alive(), "nothing waits for the time to be over"
+            assert not timer.is_alive(), "the timer of the deadline has ended"
 
 
 @pytest.mark.parametrize("answer", [b"", b"no\n", b"ok"])
@@ -310,8 +315,8 @@ def test_another_answer_to_boot_files_is_a_failure(answer: bytes) -> None:
         send(BootingGuest(answer))
 
 
-def test_a_guest_that_never_answers_is_given_up_in_time() -> None:
-    """A second is the least: the step's time may be over."""
+def test_a_guest_that_does_not_confirm_boot_files_times_out() -> None:
+    """It waits for at least one second, even if the deadline of the step has passed."""
     with Background() as beside:
         sending: Result[list[bytes]] = beside.submit(send, BootingGuest(None), 0.0)
         with pytest.raises(TimeoutError):
@@ -320,7 +325,7 @@ def test_a_guest_that_never_answers_is_given_up_in_time() -> None:
             sending.result()
 
 
-def test_a_connection_that_is_lost_is_a_failure() -> None:
+def test_a_lost_connection_while_sending_boot_files_is_a_failure() -> None:
     class Lost(BootingGuest):
         def dial(self, path: str) -> Stream:
             stream = super().dial(path)

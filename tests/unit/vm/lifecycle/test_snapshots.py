@@ -1,4 +1,4 @@
-"""A snapshot is there whole or not at all, whatever ends its making; a restore has no middle."""
+"""Creating and restoring a snapshot is atomic, also when the process is killed."""
 
 import os
 import subprocess
@@ -17,12 +17,12 @@ from vm.types import MachineSpec
 
 ROOT = Path(__file__).parents[4]
 KEY = "ssh-ed25519 AAAAsnapshot"
-IMPOSSIBLE = [
+INVALID = [
     *("", ".", "..", ".one", "-one", "a/b", "a\\b", "a b", "a\n", "ä", "x" * 64),
     *("con", "NUL", "com1.old", "one."),
 ]
-# What kill -9 leaves: the process ends in the middle, and nothing of it cleans up.
-DIES = """
+# Ends the process in the middle of a call, as kill -9 does: nothing is cleaned up.
+KILLED = """
 import os, sys
 from pathlib import Path
 from vm.lifecycle import snapshots
@@ -33,7 +33,7 @@ directory, verb, owner, name, when = MachineDir(*map(Path, sys.argv[1:4])), *sys
 owner = {"snapshots": snapshots, "sparse": sparse, "os": os}[owner]
 real = getattr(owner, name)
 word, _, times = when.partition(" ")
-left = list(range(int(times or 1) - 1))  # calls that do not end it
+left = list(range(int(times or 1) - 1))  # calls before the one that ends the process
 
 def die(*arguments, **named):
     if left:
@@ -54,7 +54,7 @@ else:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> MachineDir:
-    """A machine that has run; what is on its disk is "first"."""
+    """A machine that has run; its disk contains "first"."""
     made = MachineDir(tmp_path / "machine", tmp_path / "logs", tmp_path / "run")
     for folder in (made.root, made.logs, made.run):
         folder.mkdir()
@@ -78,7 +78,7 @@ def read(file: Path) -> str:
     return content.rstrip(b"\0").decode()
 
 
-def test_only_the_user_may_look_into_one(directory: MachineDir) -> None:
+def test_snapshots_are_private_to_the_user(directory: MachineDir) -> None:
     directory.snapshots.mkdir(mode=0o755)  # as an older Galley made it
     directory.data_disk.chmod(0o644)
     snapshots.create(directory, "one", fill(directory))
@@ -111,21 +111,21 @@ def names(directory: MachineDir) -> list[str]:
     return [one.name for one in snapshots.every(directory)]
 
 
-def dies(directory: MachineDir, verb: str, owner: str, name: str, when: str) -> None:
-    place = [str(each) for each in (directory.root, directory.logs, directory.run)]
-    words = [sys.executable, "-c", DIES, *place, verb, owner, name, when]
-    assert subprocess.run(words, cwd=ROOT).returncode == 9
+def kill_during(directory: MachineDir, verb: str, owner: str, name: str, when: str) -> None:
+    folders = [str(each) for each in (directory.root, directory.logs, directory.run)]
+    command = [sys.executable, "-c", KILLED, *folders, verb, owner, name, when]
+    assert subprocess.run(command, cwd=ROOT).returncode == 9
 
 
-def test_made_listed_restored_deleted(directory: MachineDir) -> None:
+def test_snapshots_are_created_listed_restored_and_deleted(directory: MachineDir) -> None:
     create(directory, "one")
     write(directory, "second")
     create(directory, "two")
     assert names(directory) == ["one", "two"]
-    kept = snapshots.find(directory, "one")
-    assert (kept.disk_bytes, kept.settled, kept.image) == (64 << 20, True, "stable-x")
-    assert (kept.uuid, kept.host_key) == (directory.uuid.read_text(), KEY)
-    assert 0 < kept.used_bytes < 1 << 20
+    found = snapshots.find(directory, "one")
+    assert (found.disk_bytes, found.settled, found.image) == (64 << 20, True, "stable-x")
+    assert (found.uuid, found.host_key) == (directory.uuid.read_text(), KEY)
+    assert 0 < found.used_bytes < 1 << 20
     restore(directory, "one")
     assert read(directory.data_disk) == "first"
     restore(directory, "two")
@@ -137,7 +137,7 @@ def test_made_listed_restored_deleted(directory: MachineDir) -> None:
     assert list(directory.snapshots.iterdir()) == []
 
 
-def test_a_restore_forgets_what_was_true_of_the_other_disk(directory: MachineDir) -> None:
+def test_a_restore_drops_the_state_of_the_replaced_disk(directory: MachineDir) -> None:
     create(directory, "one")
     directory.suspended.mkdir()
     (directory.suspended / "manifest.json").write_text("{}")
@@ -147,12 +147,12 @@ def test_a_restore_forgets_what_was_true_of_the_other_disk(directory: MachineDir
     restore(directory, "one")
     assert not directory.suspended.exists()
     assert directory.known_host.read_text() == KEY + "\n"
-    assert not directory.spec.exists()  # "nobody knows" makes the guest fit its file system
+    assert not directory.spec.exists()  # without it, the guest grows its file system
     assert not directory.data_is_new.exists()
     assert not directory.data_restored.exists()
 
 
-def test_what_is_to_start_with_the_engine_belongs_to_the_disk(directory: MachineDir) -> None:
+def test_the_containers_to_start_are_restored_with_the_disk(directory: MachineDir) -> None:
     create(directory, "running")
     directory.to_start.write_text('["web"]')
     create(directory, "stopped")
@@ -163,15 +163,15 @@ def test_what_is_to_start_with_the_engine_belongs_to_the_disk(directory: Machine
     assert not directory.to_start.exists()
 
 
-def test_a_machine_that_lost_its_disk_gets_it_back(directory: MachineDir) -> None:
+def test_a_restore_recreates_a_missing_disk(directory: MachineDir) -> None:
     create(directory, "one")
     directory.data_disk.unlink()
     restore(directory, "one")
     assert read(directory.data_disk) == "first"
 
 
-@pytest.mark.parametrize("name", IMPOSSIBLE)
-def test_names_that_cannot_be(directory: MachineDir, name: str) -> None:
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_name_is_refused(directory: MachineDir, name: str) -> None:
     with pytest.raises(SnapshotRefused, match="cannot be named") as caught:
         create(directory, name)
     assert caught.value.hint
@@ -179,19 +179,19 @@ def test_names_that_cannot_be(directory: MachineDir, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["1", "before-update", "v1.2_3", "x" * 63, "console"])
-def test_names_that_can_be(directory: MachineDir, name: str) -> None:
+def test_a_valid_name_is_accepted(directory: MachineDir, name: str) -> None:
     create(directory, name)
     assert names(directory) == [name]
 
 
-def test_a_name_is_taken_once_in_any_case(directory: MachineDir) -> None:
+def test_names_are_unique_regardless_of_case(directory: MachineDir) -> None:
     create(directory, "One")
     for name in ("One", "one"):
         with pytest.raises(SnapshotRefused, match="already"):
             create(directory, name)
 
 
-def test_what_is_not_there(directory: MachineDir) -> None:
+def test_an_unknown_name_is_refused_with_a_list_of_the_others(directory: MachineDir) -> None:
     create(directory, "one")
     for verb in (snapshots.delete, snapshots.check_restore, restore):
         with pytest.raises(SnapshotRefused) as caught:
@@ -199,7 +199,7 @@ def test_what_is_not_there(directory: MachineDir) -> None:
         assert "one" in caught.value.hint
 
 
-def test_a_machine_that_never_booted_has_nothing_to_keep(directory: MachineDir) -> None:
+def test_a_machine_that_never_booted_has_no_snapshots(directory: MachineDir) -> None:
     directory.data_is_new.touch()
     with pytest.raises(NoMachine):
         create(directory, "one")
@@ -212,7 +212,7 @@ def test_a_machine_that_never_booted_has_nothing_to_keep(directory: MachineDir) 
 @pytest.mark.parametrize(
     "error", [Cancelled(Message("", "Enough.")), OSError(28, "No space"), OSError(5, "IO")]
 )
-def test_a_failed_copy_leaves_nothing(directory: MachineDir, error: Exception) -> None:
+def test_a_failed_copy_leaves_no_snapshot(directory: MachineDir, error: Exception) -> None:
     def copy(target: Path) -> bool:
         target.write_text("half")
         raise error
@@ -230,11 +230,11 @@ def test_a_cancelled_restore_leaves_the_machine_as_it_was(
     write(directory, "second")
     monkeypatch.setattr(sparse, "clone", lambda source, target: False)
 
-    def enough(done: int, total: int) -> None:
+    def cancel(done: int, total: int) -> None:
         raise Cancelled(Message("", "Enough."))
 
     with pytest.raises(Cancelled):
-        snapshots.restore(directory, "one", enough)
+        snapshots.restore(directory, "one", cancel)
     assert read(directory.data_disk) == "second"
     assert directory.known_host.exists()
     assert directory.spec.exists()
@@ -242,10 +242,10 @@ def test_a_cancelled_restore_leaves_the_machine_as_it_was(
 
 
 @pytest.mark.parametrize("step", ["write_atomic", "_forget_old_disk", "_put_in_place"])
-def test_a_restore_that_the_disk_refuses_leaves_no_copy(
+def test_a_restore_that_fails_on_a_full_disk_leaves_no_copy(
     directory: MachineDir, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """Nor a list of what is to start that the next one would leave behind as that of the disk."""
+    """Nor a list of containers to start, which the next restore would take for the disk's."""
     directory.to_start.write_text('["web"]')
     create(directory, "one")
     write(directory, "second")
@@ -266,21 +266,21 @@ def test_a_restore_that_the_disk_refuses_leaves_no_copy(
     assert directory.to_start.read_text() == '["web"]'
 
 
-def test_a_restore_that_is_cancelled_after_one_that_was_killed(
+def test_a_cancelled_restore_ignores_the_files_of_a_killed_one(
     directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first has left its copy and its list; neither is taken for the present disk's."""
+    """The killed restore left its copy and its list of containers to start; neither is used."""
     directory.to_start.write_text('["web"]')
     create(directory, "old")
     write(directory, "second")
     directory.to_start.write_text('["database"]')
-    dies(directory, "restore", "snapshots", "_forget_old_disk", "before")
+    kill_during(directory, "restore", "snapshots", "_forget_old_disk", "before")
     assert directory.to_start_restored.exists()
 
-    def enough(*_: object) -> None:
+    def cancel(*_: object) -> None:
         raise Cancelled(Message("", "Enough."))
 
-    monkeypatch.setattr(sparse, "duplicate", enough)
+    monkeypatch.setattr(sparse, "duplicate", cancel)
     with pytest.raises(Cancelled):
         restore(directory, "old")
     snapshots.sweep(directory)
@@ -298,8 +298,10 @@ def test_a_restore_that_is_cancelled_after_one_that_was_killed(
         ("os", "replace", "before"),
     ],
 )
-def test_killed_while_one_is_made(directory: MachineDir, owner: str, name: str, when: str) -> None:
-    dies(directory, "create", owner, name, when)
+def test_a_killed_create_leaves_no_snapshot(
+    directory: MachineDir, owner: str, name: str, when: str
+) -> None:
+    kill_during(directory, "create", owner, name, when)
     assert names(directory) == []
     assert snapshots.sweep(directory)
     assert list(directory.snapshots.iterdir()) == []
@@ -321,37 +323,37 @@ def test_killed_while_one_is_made(directory: MachineDir, owner: str, name: str, 
         ("snapshots", "_move_to_start", "after 2", "first"),  # the first is in `sweep`
     ],
 )
-@pytest.mark.parametrize("kept", ['["web"]', ""])
-def test_killed_while_one_is_restored(
-    directory: MachineDir, owner: str, name: str, when: str, content: str, kept: str
+@pytest.mark.parametrize("to_start", ['["web"]', ""])
+def test_a_killed_restore_leaves_the_old_or_the_new_disk(
+    directory: MachineDir, owner: str, name: str, when: str, content: str, to_start: str
 ) -> None:
-    """There is always a disk, whole; without a pin the next boot pins what that disk shows. What is
-    to start with the engine is that of this disk."""
-    if kept:
-        directory.to_start.write_text(kept)
+    """The disk is complete, and the containers to start are those of that disk. Without a pinned
+    host key, the next boot pins the one of that disk."""
+    if to_start:
+        directory.to_start.write_text(to_start)
     create(directory, "old")
     write(directory, "second")
     directory.to_start.write_text('["database"]')
-    dies(directory, "restore", owner, name, when)
+    kill_during(directory, "restore", owner, name, when)
     assert read(directory.data_disk) == content
     assert not directory.known_host.exists() or directory.known_host.read_text() == KEY + "\n"
     snapshots.sweep(directory)
     assert not directory.data_restored.exists()
     assert not directory.to_start_restored.exists()
-    wanted = '["database"]' if content == "second" else kept
-    assert directory.to_start.exists() == bool(wanted)
-    assert not wanted or directory.to_start.read_text() == wanted
+    expected = '["database"]' if content == "second" else to_start
+    assert directory.to_start.exists() == bool(expected)
+    assert not expected or directory.to_start.read_text() == expected
     assert names(directory) == ["old"]
     restore(directory, "old")
     assert read(directory.data_disk) == "first"
-    assert directory.to_start.exists() == bool(kept)
+    assert directory.to_start.exists() == bool(to_start)
     assert not directory.to_start_restored.exists()
 
 
 def test_a_power_cut_after_a_create_leaves_the_snapshot_complete(
     directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every file of it is on the disk, not only written."""
+    """Every file of the snapshot is synced to the disk."""
     synced: set[int] = set()
     really = os.fsync
 
@@ -374,4 +376,6 @@ def test_a_damaged_or_moved_manifest_is_ignored(directory: MachineDir) -> None:
     (directory.snapshots / "two").rename(directory.snapshots / "three")
     assert names(directory) == []
     snapshots.sweep(directory)
-    assert directory.snapshot_disk("three").exists()  # nobody's to throw away
+    assert directory.snapshot_disk(
+        "three"
+    ).exists()  # sweep deletes no folder that it does not recognize

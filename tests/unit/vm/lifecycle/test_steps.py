@@ -22,8 +22,8 @@ class Boot:
         self.cancel = threading.Event()
         self.reports: list[Report] = []
 
-    def run(self, *wanted: Step, done: Report = ()) -> Report:
-        return run_steps(list(wanted), self.cancel, self.reports.append, lambda: "console", done)
+    def run(self, *to_run: Step, done: Report = ()) -> Report:
+        return run_steps(list(to_run), self.cancel, self.reports.append, lambda: "console", done)
 
     def failure(self, step: Step) -> StepFailed:
         with pytest.raises(StepFailed) as failed:
@@ -63,7 +63,7 @@ def test_each_step_is_reported_when_it_begins_and_when_it_has_ended(boot: Boot) 
     assert done[0] == earlier
 
 
-def test_a_step_has_the_time_it_took(boot: Boot) -> None:
+def test_a_step_reports_its_duration(boot: Boot) -> None:
     def wait(patience: Patience) -> None:
         patience.wait(0.1)
 
@@ -86,13 +86,13 @@ def test_a_step_waits_no_longer_than_its_deadline(boot: Boot) -> None:
     assert (error.hint, error.details) == ("A hint.", "console")
 
 
-def test_one_wait_ends_with_the_deadline_too(boot: Boot) -> None:
+def test_a_single_wait_ends_at_the_deadline_too(boot: Boot) -> None:
     began = time.monotonic()
     boot.failure(Step(Text("One"), lambda patience: patience.wait(60), 0.0))
     assert time.monotonic() - began < 0.9
 
 
-def test_a_step_has_all_of_its_time(boot: Boot) -> None:
+def test_a_step_within_its_deadline_succeeds(boot: Boot) -> None:
     boot.run(Step(Text("One"), lambda patience: patience.wait(0.01), 0.9))
     assert Step(Text("One"), nothing, 1).hint is None
 
@@ -117,7 +117,7 @@ def test_a_cancelled_start_ends_within_a_wait(boot: Boot) -> None:
     assert [len(report) for report in boot.reports] == [1]
 
 
-def test_no_step_begins_after_it_was_cancelled(boot: Boot) -> None:
+def test_no_step_begins_after_a_cancel(boot: Boot) -> None:
     begun = []
 
     def begin(patience: Patience) -> None:
@@ -132,12 +132,12 @@ def test_no_step_begins_after_it_was_cancelled(boot: Boot) -> None:
     assert begun == ["One"]
 
 
-def test_an_error_of_the_machine_is_the_step_s(boot: Boot) -> None:
+def test_a_galley_error_of_a_step_is_passed_on(boot: Boot) -> None:
     error = BootFailed(Message("", "The disk is damaged."))
     assert boot.failure(raising(error)).error is error
 
 
-def test_what_this_computer_refuses_is_said(boot: Boot) -> None:
+def test_an_os_error_is_reported_as_a_host_error(boot: Boot) -> None:
     error = boot.failure(raising(PermissionError(errno.EACCES, "Permission denied", "/x"))).error
     assert type(error) is HostError
     assert error.summary == "Booting Linux failed on this computer: Permission denied."
@@ -147,7 +147,7 @@ def test_what_this_computer_refuses_is_said(boot: Boot) -> None:
     assert bare.summary == "Booting Linux failed on this computer: without a number."
 
 
-def test_a_full_disk_of_this_computer_is_said(boot: Boot) -> None:
+def test_a_full_host_disk_is_reported(boot: Boot) -> None:
     error = boot.failure(raising(OSError(errno.ENOSPC, "No space left on device"))).error
     assert isinstance(error, DiskFull)
     assert error.summary == "Booting Linux failed: this computer's disk is full."

@@ -19,15 +19,15 @@ def mistake() -> None:
     raise ZeroDivisionError
 
 
-def test_what_a_job_raises_its_caller_gets_and_the_next_is_done() -> None:
-    heard: list[Exception] = []
-    worker = Worker("test", heard.append)
+def test_a_caller_gets_the_error_of_its_job_and_the_worker_continues() -> None:
+    reported: list[Exception] = []
+    worker = Worker("test", reported.append)
     worker.begin()
     done = [worker.submit(job) for job in (refuse, mistake, lambda: None)]
     assert isinstance(done[0].exception(PATIENCE), GalleyError)
     assert isinstance(done[1].exception(PATIENCE), ZeroDivisionError)
     assert done[2].exception(PATIENCE) is None
-    assert [type(error) for error in heard] == [ZeroDivisionError]
+    assert [type(error) for error in reported] == [ZeroDivisionError]
     worker.end(PATIENCE)
 
 
@@ -37,10 +37,10 @@ def test_what_a_job_raises_its_caller_gets_and_the_next_is_done() -> None:
 def test_a_failing_error_handler_does_not_end_the_worker(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def hear(_: Exception) -> None:
+    def report(_: Exception) -> None:
         raise error
 
-    worker = Worker("test", hear)
+    worker = Worker("test", report)
     worker.begin()
     with caplog.at_level(logging.ERROR, "vm.lifecycle.worker"):
         assert isinstance(worker.submit(mistake).exception(PATIENCE), ZeroDivisionError)
