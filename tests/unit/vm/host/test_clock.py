@@ -1,4 +1,4 @@
-"""Whether this computer's clock has jumped. No test sets it: the ones that jump are made up."""
+"""Detects jumps of the host's clock. No test sets the clock: the jumps are simulated."""
 
 import os
 import resource
@@ -12,10 +12,10 @@ from vm.host import clock
 from vm.host.clock import ClockJumps
 
 
-@pytest.fixture(params=["told", "looked"])
+@pytest.fixture(params=["notified", "polled"])
 def jumps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ClockJumps:
-    """As here, and as where nobody tells."""
-    if request.param == "looked":
+    """With the kernel's notification, and with polling."""
+    if request.param == "polled":
         monkeypatch.setattr(clock, "_timer", lambda: None)
         monkeypatch.setattr(clock, "POLL", 0.01)
     return ClockJumps()
@@ -44,24 +44,24 @@ def test_a_jump_is_found_by_polling(monkeypatch: pytest.MonkeyPatch, seconds: fl
     monkeypatch.setattr(clock, "_timer", lambda: None)
     monkeypatch.setattr(clock, "POLL", 0.01)
     jumps = ClockJumps()
-    ahead, looked = clock._ahead(), threading.Event()
+    ahead, polled = clock._ahead(), threading.Event()
     jump = 0.0
 
-    def look() -> float:
-        looked.set()
+    def ahead_with_jump() -> float:
+        polled.set()
         return ahead + jump
 
-    monkeypatch.setattr(clock, "_ahead", look)
+    monkeypatch.setattr(clock, "_ahead", ahead_with_jump)
     with Background() as pool:
         waiting = pool.submit(jumps.wait, 20.0)
-        assert looked.wait(20)
+        assert polled.wait(20)
         jump = seconds
         assert waiting.result(20) is True
     assert jumps.wait(0.05) is False
     jumps.free()
 
 
-def test_where_no_more_files_can_be_opened(jumps: ClockJumps) -> None:
+def test_wait_works_at_the_file_limit(jumps: ClockJumps) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with open(os.devnull) as probe:
         lowest = probe.fileno()
@@ -75,7 +75,7 @@ def test_where_no_more_files_can_be_opened(jumps: ClockJumps) -> None:
     jumps.free()
 
 
-def test_nothing_stays_open(jumps: ClockJumps) -> None:
+def test_no_file_stays_open(jumps: ClockJumps) -> None:
     with open(os.devnull) as probe:
         lowest = probe.fileno()
     late = ClockJumps()
@@ -86,7 +86,7 @@ def test_nothing_stays_open(jumps: ClockJumps) -> None:
     jumps.free()
 
 
-def test_where_very_many_files_are_open(jumps: ClockJumps, more_files: None) -> None:
+def test_wait_works_with_very_many_open_files(jumps: ClockJumps, more_files: None) -> None:
     late = ClockJumps()
     assert late.wait(0.01) is False
     late.free()

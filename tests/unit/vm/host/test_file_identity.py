@@ -1,4 +1,4 @@
-"""Which file an open one is."""
+"""The identity of an open file."""
 
 import fcntl
 import os
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
-def test_it_stays_the_same_whatever_becomes_of_the_file(file: Path, tmp_path: Path) -> None:
+def test_an_identity_survives_a_write_a_chmod_and_a_rename(file: Path, tmp_path: Path) -> None:
     before = identity(file)
     file.write_text("longer than before")
     file.chmod(0o400)
@@ -38,22 +38,22 @@ def test_it_stays_the_same_whatever_becomes_of_the_file(file: Path, tmp_path: Pa
     assert identity(file) != before
 
 
-def test_a_number_that_is_given_again_counts_as_another(
+def test_a_reused_inode_number_is_another_identity(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As ext4 does with a file that is made right after one was removed."""
+    """ext4 reuses the inode number of a removed file for the next new one."""
     generations: Iterator[bytes] = iter((b"1", b"2"))
-    monkeypatch.setattr(fcntl, "ioctl", lambda *words: next(generations))
+    monkeypatch.setattr(fcntl, "ioctl", lambda *arguments: next(generations))
     assert identity(file) != identity(file)
 
 
 def test_without_generations_the_inode_number_is_used(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuses(*words: object) -> bytes:
+    def refuse(*arguments: object) -> bytes:
         raise OSError
 
-    monkeypatch.setattr(fcntl, "ioctl", refuses)
+    monkeypatch.setattr(fcntl, "ioctl", refuse)
     assert identity(file) == f"{file.stat().st_ino:x}"
 
 
@@ -65,8 +65,7 @@ print(*map(has_handles, (".", "merged", "missing", sys.argv[1])))' "$3"
 """
 
 
-def test_which_file_systems_have_handles(tmp_path: Path) -> None:
-    """One in memory has, an overlay has none."""
-    words = ("unshare", "--mount", "sh", "-ec", OVERLAY, "sh", tmp_path, sys.executable, ROOT)
-    done = process.run(words, timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT)})
+def test_a_tmpfs_has_file_handles_and_an_overlay_has_none(tmp_path: Path) -> None:
+    command = ("unshare", "--mount", "sh", "-ec", OVERLAY, "sh", tmp_path, sys.executable, ROOT)
+    done = process.run(command, timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.stdout == b"True False False True\n", done.tail()

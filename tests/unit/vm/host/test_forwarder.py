@@ -1,4 +1,4 @@
-"""Ports that Galley carries itself, over real sockets of both families."""
+"""Ports that Galley forwards itself, over real sockets of both families."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from vm.host import net
 from vm.host.forwarder import Address, Forwarder
 
 LONG_ENOUGH = 30.0  # seconds
-SIZE = 3 * 1024 * 1024  # bytes; more than the sockets between hold
+SIZE = 3 * 1024 * 1024  # bytes; more than the buffers of the sockets between
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def forwarder() -> Iterator[Forwarder]:
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """A server that sends back all that it got, once its client has ended."""
+    """A server that sends back all data once its client half-closes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_serve, args=(server,), daemon=True).start()
         yield server.getsockname()[1]
@@ -65,7 +65,7 @@ def _ask(port: int, data: bytes) -> bytes:
         return _all(client)
 
 
-def test_bytes_and_half_closes_go_both_ways(forwarder: Forwarder, echo: int) -> None:
+def test_data_and_half_closes_are_forwarded_both_ways(forwarder: Forwarder, echo: int) -> None:
     port = _free_port()
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
     data = os.urandom(SIZE)
@@ -73,7 +73,7 @@ def test_bytes_and_half_closes_go_both_ways(forwarder: Forwarder, echo: int) -> 
     assert _ask(port, b"again") == b"again"
 
 
-def test_many_at_once(forwarder: Forwarder, echo: int) -> None:
+def test_many_connections_are_forwarded_at_once(forwarder: Forwarder, echo: int) -> None:
     port = _free_port()
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
     answers: list[bytes] = []
@@ -88,7 +88,7 @@ def test_many_at_once(forwarder: Forwarder, echo: int) -> None:
     assert answers == [b"x" * 10_000] * 50
 
 
-def test_a_closed_port_is_free_and_can_be_opened_again(forwarder: Forwarder, echo: int) -> None:
+def test_a_closed_port_is_free_and_can_be_reopened(forwarder: Forwarder, echo: int) -> None:
     port = _free_port()
     for _ in range(3):
         forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
@@ -131,7 +131,7 @@ def test_answers_reach_the_sender_of_the_datagram(forwarder: Forwarder) -> None:
             client.close()
 
 
-def test_of_very_many_senders_the_one_not_heard_for_longest_goes(
+def test_beyond_the_limit_the_least_recently_seen_sender_is_dropped(
     forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SENDERS", 3)
@@ -165,7 +165,7 @@ def test_of_very_many_senders_the_one_not_heard_for_longest_goes(
 
 
 @pytest.fixture
-def few_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+def blocked_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """The names of threads that cannot be started."""
     refused: set[str] = set()
     start = threading.Thread.start
@@ -181,35 +181,35 @@ def few_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 
 def test_a_connection_without_a_thread_is_closed(
-    forwarder: Forwarder, echo: int, few_threads: set[str], caplog: pytest.LogCaptureFixture
+    forwarder: Forwarder, echo: int, blocked_threads: set[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     port = _free_port()
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
-    few_threads.add("port-connection")
+    blocked_threads.add("port-connection")
     with socket.create_connection(("::1", port), timeout=LONG_ENOUGH) as client:
         assert client.recv(1) == b""
-    few_threads.clear()
+    blocked_threads.clear()
     assert _ask(port, b"later") == b"later"
     assert "can't start new thread" in caplog.text
     forwarder.close("tcp", ("::1", port))
 
 
-def test_a_way_back_that_cannot_be_begun_ends_the_connection(few_threads: set[str]) -> None:
-    few_threads.add("port-connection")
+def test_a_connection_whose_reverse_thread_cannot_start_fails(blocked_threads: set[str]) -> None:
+    blocked_threads.add("port-connection")
     pair = socket.socketpair()
     with pair[0], pair[1], pytest.raises(OSError, match="can't start new thread"):
         module.both_ways(*pair)
 
 
-def test_a_port_whose_thread_cannot_be_started_is_an_error(
-    forwarder: Forwarder, echo: int, few_threads: set[str]
+def test_a_port_whose_thread_cannot_start_is_an_error(
+    forwarder: Forwarder, echo: int, blocked_threads: set[str]
 ) -> None:
-    few_threads.add("port-forwarder")
+    blocked_threads.add("port-forwarder")
     port = _free_port()
     with pytest.raises(OSError, match="can't start new thread"):
         forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
     assert net.is_free("::1", port)
-    few_threads.clear()
+    blocked_threads.clear()
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
     assert _ask(port, b"now") == b"now"
 
@@ -219,13 +219,13 @@ def test_a_connection_beyond_the_file_limit_is_served_later(
 ) -> None:
     port = _free_port()
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
-    told = threading.Event()
+    warned = threading.Event()
 
-    class Hears(logging.Handler):
+    class WarningSeen(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.set()
+            warned.set()
 
-    handler, began = Hears(), time.monotonic()
+    handler, began = WarningSeen(), time.monotonic()
     module.log.addHandler(handler)
     with socket.socket(socket.AF_INET6) as client:
         client.settimeout(LONG_ENOUGH)
@@ -235,11 +235,13 @@ def test_a_connection_beyond_the_file_limit_is_served_later(
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
         try:
             client.connect(("::1", port))
-            assert told.wait(LONG_ENOUGH)
+            assert warned.wait(LONG_ENOUGH)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             module.log.removeHandler(handler)
         client.sendall(b"late")
         client.shutdown(socket.SHUT_WR)
         assert _all(client) == b"late"
-    assert len(caplog.records) <= 1 + (time.monotonic() - began) / module.PAUSE, "it spins"
+    assert len(caplog.records) <= 1 + (time.monotonic() - began) / module.PAUSE, (
+        "it retries without a pause"
+    )

@@ -25,45 +25,48 @@ LATE = 20.0  # seconds; only a failure waits so long
 
 
 class Scene:
-    """A process that stands for QEMU, a server that says hello, and clients."""
+    """A process that stands in for QEMU, a server that sends "hello", and clients."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log = folder / "log"
         self.qemu = subprocess.Popen(["sleep", "1000"])
         self.server = socket.create_server(("127.0.0.1", 0))
-        self.there = self.server.getsockname()
-        self.here = ("::1", net.free_port())
+        self.target = self.server.getsockname()
+        self.listen = ("::1", net.free_port())
         threading.Thread(target=self._greet, daemon=True).start()
 
     def client(self) -> ForwarderClient:
         return ForwarderClient(self.folder, self.log, lambda: process.identify(self.qemu.pid))
 
     def open(self, client: ForwarderClient) -> Carried:
-        client.open("tcp", self.here, self.there)
-        return Carried("tcp", self.here, self.there)
+        client.open("tcp", self.listen, self.target)
+        return Carried("tcp", self.listen, self.target)
 
-    def is_there(self) -> bool:
-        """Whether there is a process."""
+    def is_running(self) -> bool:
+        """Whether the forwarder process runs."""
         return Path(address(self.folder)).exists()
 
     def answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(self.here, LATE) as near:
-            return near.recv(100) == b"hello"
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(self.listen, LATE) as connection,
+        ):
+            return connection.recv(100) == b"hello"
         return False
 
     def end(self) -> None:
         self.qemu.kill()
         self.qemu.wait()
-        wait_until(lambda: not self.is_there())
+        wait_until(lambda: not self.is_running())
         self.server.close()
 
     def _greet(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                near, _ = self.server.accept()
-                with near:
-                    near.sendall(b"hello")
+                connection, _ = self.server.accept()
+                with connection:
+                    connection.sendall(b"hello")
 
 
 @pytest.fixture
@@ -74,22 +77,22 @@ def scene() -> Iterator[Scene]:
         made.end()
 
 
-def test_nothing_is_started_before_there_is_a_port(scene: Scene) -> None:
+def test_no_process_is_started_without_a_port(scene: Scene) -> None:
     client = scene.client()
     assert client.carried() == ()
-    client.close(Carried("tcp", scene.here, scene.there))
+    client.close(Carried("tcp", scene.listen, scene.target))
     client.end()
-    assert not scene.is_there()
+    assert not scene.is_running()
     assert not scene.log.exists()
 
 
-def test_the_next_client_finds_what_the_one_before_has_opened(scene: Scene) -> None:
+def test_a_new_client_finds_the_ports_of_an_earlier_one(scene: Scene) -> None:
     forward = scene.open(scene.client())
     assert scene.answers()
     other = scene.client()
     assert other.carried() == (forward,)
     scene.open(other)
-    assert other.carried() == (forward,), "twice is once"
+    assert other.carried() == (forward,), "opening is idempotent"
     assert scene.answers()
     other.close(forward)
     assert other.carried() == ()
@@ -98,10 +101,10 @@ def test_the_next_client_finds_what_the_one_before_has_opened(scene: Scene) -> N
     assert scene.answers()
     other.end()
     assert not scene.answers()
-    assert net.is_free(*scene.here)
+    assert net.is_free(*scene.listen)
 
 
-def test_the_starter_reaps_it(scene: Scene) -> None:
+def test_the_client_that_started_the_process_reaps_it(scene: Scene) -> None:
     client = scene.client()
     scene.open(client)
     mine = psutil.Process().children()
@@ -110,18 +113,18 @@ def test_the_starter_reaps_it(scene: Scene) -> None:
     assert len(set(mine) - left) == 1
 
 
-def test_it_ends_when_the_other_process_does(scene: Scene) -> None:
+def test_the_forwarder_process_ends_with_qemu(scene: Scene) -> None:
     scene.open(scene.client())
     scene.qemu.kill()
     scene.qemu.wait()
-    wait_until(lambda: not scene.is_there())
-    wait_until(lambda: net.is_free(*scene.here))
-    with pytest.raises(HostError, match="does not work") as told:
+    wait_until(lambda: not scene.is_running())
+    wait_until(lambda: net.is_free(*scene.listen))
+    with pytest.raises(HostError, match="does not work") as raised:
         scene.open(scene.client())
-    assert told.value.details == "No virtual machine runs."
+    assert raised.value.details == "No virtual machine runs."
 
 
-def test_one_that_was_killed_is_replaced(scene: Scene) -> None:
+def test_a_killed_forwarder_process_is_replaced(scene: Scene) -> None:
     client = scene.client()
     forward = scene.open(client)
     line = f"vm.host.forwarder_process\0{scene.folder}\0".encode()
@@ -149,24 +152,24 @@ def _read(path: Path) -> bytes:
 
 def test_a_port_in_use_is_reported_with_its_errno(scene: Scene) -> None:
     client = scene.client()
-    words = os.strerror(errno.EADDRINUSE)
+    message = os.strerror(errno.EADDRINUSE)
     with (
-        socket.create_server(scene.here, family=socket.AF_INET6),
-        pytest.raises(OSError, match=words) as told,
+        socket.create_server(scene.listen, family=socket.AF_INET6),
+        pytest.raises(OSError, match=message) as raised,
     ):
         scene.open(client)
-    assert told.value.errno == errno.EADDRINUSE
+    assert raised.value.errno == errno.EADDRINUSE
     assert client.carried() == ()
 
 
-def test_datagrams_and_other_targets_are_forwards_of_their_own(scene: Scene) -> None:
+def test_each_protocol_has_its_own_target_and_a_new_target_replaces_it(scene: Scene) -> None:
     client = scene.client()
     forward = scene.open(client)
-    client.open("udp", scene.here, scene.there)
-    udp = Carried("udp", scene.here, scene.there)
+    client.open("udp", scene.listen, scene.target)
+    udp = Carried("udp", scene.listen, scene.target)
     assert set(client.carried()) == {forward, udp}
-    client.open("tcp", scene.here, ("127.0.0.1", 9))
-    assert set(client.carried()) == {udp, Carried("tcp", scene.here, ("127.0.0.1", 9))}
+    client.open("tcp", scene.listen, ("127.0.0.1", 9))
+    assert set(client.carried()) == {udp, Carried("tcp", scene.listen, ("127.0.0.1", 9))}
     assert not scene.answers()
 
 
@@ -180,7 +183,7 @@ def test_an_invalid_request_changes_nothing(scene: Scene) -> None:
     assert client.carried() == (forward,)
 
 
-def test_it_leaves_once_it_has_carried_nothing_for_long_enough() -> None:
+def test_the_process_exits_after_the_idle_timeout_without_ports() -> None:
     left = threading.Event()
     server = Server(left.set, idle=0.05)
     me = process.identify(os.getpid())

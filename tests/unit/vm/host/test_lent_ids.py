@@ -1,4 +1,4 @@
-"""The ids that a user is lent, for users of the test's own."""
+"""The subordinate ids of a user, for users that the test makes."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ Unshare = Callable[..., None]
 
 @pytest.fixture
 def unshare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unshare:
-    """Puts a script in its place; `users` and `groups` are what is lent, and we are ann."""
+    """Replaces `unshare` by a script and writes subuid and subgid; the user is ann."""
     monkeypatch.setattr(lent_ids, "ETC", tmp_path)
     monkeypatch.setattr(lent_ids, "_names", lambda: {"ann", str(os.getuid())})
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -31,13 +31,13 @@ def unshare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unshare:
     return put
 
 
-def refused() -> HostError:
-    with pytest.raises(HostError, match="no subordinate IDs") as none:
+def refusal() -> HostError:
+    with pytest.raises(HostError, match="no subordinate IDs") as raised:
         lent_ids.find()
-    return none.value
+    return raised.value
 
 
-def test_they_follow_the_users_own(ordinary_user: OrdinaryUser) -> None:
+def test_subordinate_ids_follow_the_users_own_id(ordinary_user: OrdinaryUser) -> None:
     ordinary_user.lend(200000, 300000)
     ordinary_user.run_as("unshare")
     mine = ordinary_user.id
@@ -46,15 +46,17 @@ def test_they_follow_the_users_own(ordinary_user: OrdinaryUser) -> None:
     )
 
 
-def test_none_are_lent(ordinary_user: OrdinaryUser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_subordinate_ids_gets_a_hint(
+    ordinary_user: OrdinaryUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ordinary_user.run_as("unshare")
     monkeypatch.setattr(lent_ids, "ETC", ordinary_user.etc)
-    assert "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " in refused().hint
-    assert "$ unshare --map-auto" in refused().details
+    assert "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " in refusal().hint
+    assert "$ unshare --map-auto" in refusal().details
 
 
 @pytest.mark.parametrize(
-    ("users", "groups", "asked"),
+    ("users", "groups", "suggested"),
     [
         ("bob:100000:65536\n", "", "--add-subuids 165536-231071 --add-subgids 165536-231071"),
         (
@@ -66,37 +68,41 @@ def test_none_are_lent(ordinary_user: OrdinaryUser, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_the_hint_suggests_unused_ids(
-    unshare: Unshare, users: str, groups: str, asked: str
+    unshare: Unshare, users: str, groups: str, suggested: str
 ) -> None:
     unshare("exit 1", users, groups)
-    assert refused().hint == f"Add some: sudo usermod {asked} $USER && galley restart"
+    assert refusal().hint == f"Add some: sudo usermod {suggested} $USER && galley restart"
 
 
-@pytest.mark.parametrize("who", ["ann", str(os.getuid())])
-def test_a_user_with_ids_lacks_newuidmap(unshare: Unshare, who: str) -> None:
-    unshare("echo unshare: failed to execute newuidmap >&2; exit 1", f"{who}:200000:65536\n")
-    assert refused().hint == "Install newuidmap (Debian: uidmap); then: galley restart"
-    assert "execute newuidmap" in refused().details
+@pytest.mark.parametrize("owner", ["ann", str(os.getuid())])
+def test_a_missing_newuidmap_is_reported(unshare: Unshare, owner: str) -> None:
+    unshare("echo unshare: failed to execute newuidmap >&2; exit 1", f"{owner}:200000:65536\n")
+    assert refusal().hint == "Install newuidmap (Debian: uidmap); then: galley restart"
+    assert "execute newuidmap" in refusal().details
 
 
-def test_an_old_one(unshare: Unshare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_or_missing_unshare_is_reported(
+    unshare: Unshare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unshare("""echo "unshare: unrecognized option '--map-auto' ($LC_ALL)" >&2; exit 1""")
-    assert "unshare is missing or too old" in refused().hint
-    assert "(C)" in refused().details
+    assert "unshare is missing or too old" in refusal().hint
+    assert "(C)" in refusal().details
     monkeypatch.setenv("PATH", "/nowhere")
-    assert "unshare is missing or too old" in refused().hint
+    assert "unshare is missing or too old" in refusal().hint
 
 
-def test_one_that_does_not_answer(unshare: Unshare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unshare_that_hangs_is_reported(
+    unshare: Unshare, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unshare("exec sleep 60")
     monkeypatch.setattr(lent_ids, "DEADLINE", 0.1)
-    assert refused().hint == "Try again: galley restart"
+    assert refusal().hint == "Try again: galley restart"
 
 
-def test_no_process_can_be_made_to_try_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(words: object, **how: object) -> None:
+def test_a_failure_to_start_unshare_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(arguments: object, **options: object) -> None:
         raise OSError(errno.ENOMEM, "no memory")
 
     monkeypatch.setattr(process, "run", run)
-    assert refused().hint == "Try again: galley restart"
-    assert "no memory" in refused().details
+    assert refusal().hint == "Try again: galley restart"
+    assert "no memory" in refusal().details

@@ -9,7 +9,7 @@ from vm.host.lock import FileLock
 LONG_ENOUGH = 30.0  # seconds
 
 
-def test_one_at_a_time(tmp_path: Path) -> None:
+def test_a_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
     first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     assert first.acquire()
     assert not second.acquire()
@@ -18,7 +18,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     second.release()
 
 
-def test_a_lock_released_in_time_is_acquired(tmp_path: Path) -> None:
+def test_a_waiting_acquire_gets_a_released_lock(tmp_path: Path) -> None:
     first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     assert first.acquire()
     assert not second.acquire(timeout=0.05)
@@ -29,7 +29,7 @@ def test_a_lock_released_in_time_is_acquired(tmp_path: Path) -> None:
     second.release()
 
 
-def test_a_try_leaves_no_file_open(tmp_path: Path) -> None:
+def test_a_failed_acquire_leaves_no_file_open(tmp_path: Path) -> None:
     with FileLock(tmp_path / "lock"), open(os.devnull) as probe:
         lowest = probe.fileno()
         probe.close()

@@ -1,4 +1,4 @@
-"""Log files stay bounded, have uncaught exceptions, and a tail is cheap."""
+"""Log files stay bounded and record uncaught exceptions; reading a tail is cheap."""
 
 import gc
 import logging
@@ -20,7 +20,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
     stop_log()
 
 
-def test_it_rotates_and_stays_bounded(log: Path) -> None:
+def test_a_log_rotates_and_stays_bounded(log: Path) -> None:
     for number in range(500):
         logging.getLogger("test").info("line %d", number)
     names = sorted(path.name for path in log.parent.iterdir())
@@ -43,7 +43,7 @@ def test_uncaught_exceptions_are_logged(log: Path) -> None:
     assert "ValueError: in main" in text
 
 
-def test_a_destructor_that_fails_is_written(log: Path) -> None:
+def test_an_exception_in_a_destructor_is_logged(log: Path) -> None:
     class Clumsy:
         def __del__(self) -> None:
             raise ValueError("in a destructor")
@@ -53,7 +53,7 @@ def test_a_destructor_that_fails_is_written(log: Path) -> None:
     assert "ValueError: in a destructor" in log.read_text()
 
 
-def test_the_tail(tmp_path: Path) -> None:
+def test_a_tail_is_the_last_lines_of_a_log(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     assert tail(path) == ""
     path.write_bytes(b"one\ntwo\n\xff three")

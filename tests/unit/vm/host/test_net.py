@@ -1,4 +1,4 @@
-"""Ports of this computer, held by real sockets."""
+"""Ports of the host, held by real sockets."""
 
 import errno
 import os
@@ -14,8 +14,8 @@ from vm.host import net
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_the_holder_has_the_port_on_that_address(address: str) -> None:
-    """Another program may have the same port on another one."""
+def test_the_holder_of_a_port_is_found_by_its_address(address: str) -> None:
+    """Another program may have the same port on another address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as held:
         port = held.getsockname()[1]
@@ -34,19 +34,19 @@ def test_an_invalid_address_or_port_cannot_be_bound(address: str, port: int) -> 
     assert net.bind_error(address, port) == errno.EINVAL
 
 
-def test_a_server_for_every_address_holds_each() -> None:
+def test_a_server_on_all_addresses_holds_each_of_them() -> None:
     with socket.create_server(("0.0.0.0", 0)) as held:
         assert f"(pid {os.getpid()})" in net.holder("127.0.0.1", held.getsockname()[1]).english
 
 
-@pytest.mark.parametrize("is_told", [True, False])
-def test_which_of_many_are_taken(is_told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On one of the addresses, or by who serves all; where the system does not tell, by trying."""
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_taken_ports_of_a_range_are_found(is_listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a server on one of the addresses or on all; without a list of the system, by binding."""
 
     def refuse(kind: str) -> list[object]:
         raise psutil.AccessDenied
 
-    if not is_told:
+    if not is_listed:
         monkeypatch.setattr(psutil, "net_connections", refuse)
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
@@ -58,7 +58,7 @@ def test_which_of_many_are_taken(is_told: bool, monkeypatch: pytest.MonkeyPatch)
     assert net.taken(("127.0.0.1",), around) == set()
 
 
-STRANGER = """
+OTHER_PROCESS = """
 import socket, sys
 port, there = map(int, sys.argv[1:])
 with socket.create_connection(("127.0.0.1", there), source_address=("127.0.0.2", port)) as made:
@@ -67,7 +67,7 @@ with socket.create_connection(("127.0.0.1", there), source_address=("127.0.0.2",
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-def test_the_process_at_the_other_end(family: socket.AddressFamily) -> None:
+def test_the_process_at_the_other_end_is_recognized(family: socket.AddressFamily) -> None:
     address = "127.0.0.1" if family == socket.AF_INET else "::1"
     with (
         socket.create_server((address, 0), family=family) as server,
@@ -79,8 +79,8 @@ def test_the_process_at_the_other_end(family: socket.AddressFamily) -> None:
         assert not net.is_with(os.getppid(), near)
 
 
-def test_the_same_port_on_another_address_is_another_process() -> None:
-    """The process listens on that port, and has a connection from it, too."""
+def test_the_same_port_on_another_address_belongs_to_another_process() -> None:
+    """This process listens on that port, and also has a connection from it."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_server(("127.0.0.1", 0)) as listens,
@@ -88,16 +88,16 @@ def test_the_same_port_on_another_address_is_another_process() -> None:
         listens.accept()[0],
     ):
         for held in (listens, outward):
-            words = [str(held.getsockname()[1]), str(server.getsockname()[1])]
-            with subprocess.Popen([sys.executable, "-c", STRANGER, *words]) as stranger:
+            ports = [str(held.getsockname()[1]), str(server.getsockname()[1])]
+            with subprocess.Popen([sys.executable, "-c", OTHER_PROCESS, *ports]) as other:
                 near, (_, port) = server.accept()
                 with near:
                     assert port == held.getsockname()[1]
                     assert not net.is_with(os.getpid(), near)
-                    assert net.is_with(stranger.pid, near)
+                    assert net.is_with(other.pid, near)
 
 
-def test_each_reason_has_its_sentence() -> None:
+def test_each_reason_of_a_failed_bind_has_its_message() -> None:
     taken = net.bind_failed("127.0.0.1", 80, "tcp", errno.EADDRINUSE, "")
     assert isinstance(taken, PortInUse)
     reserved = net.bind_failed("127.0.0.1", 80, "tcp", errno.EACCES, "no")
@@ -107,11 +107,11 @@ def test_each_reason_has_its_sentence() -> None:
     assert "belongs to this computer" in foreign.hint
 
 
-AS_NOBODY = """
+UNPRIVILEGED = """
 import os
 from vm.host import net
 if os.geteuid() == 0:
-    os.unshare(os.CLONE_NEWNET)  # where nobody has said who may have which ports
+    os.unshare(os.CLONE_NEWNET)  # where no setting allows lower ports
     os.setuid(65534)
 code = net.bind_error("0.0.0.0", 80)
 error = net.bind_failed("0.0.0.0", 80, "tcp", code, os.strerror(code or 0))
@@ -119,9 +119,9 @@ print(type(error).__name__, error.summary, error.details, sep="\\n")
 """
 
 
-def test_a_port_that_is_the_administrators_is_refused_to_others() -> None:
-    """By the kernel itself."""
-    done = subprocess.run([sys.executable, "-c", AS_NOBODY], capture_output=True, check=True)
+def test_a_privileged_port_is_refused_to_ordinary_users() -> None:
+    """The kernel refuses it."""
+    done = subprocess.run([sys.executable, "-c", UNPRIVILEGED], capture_output=True, check=True)
     assert done.stdout.decode().splitlines() == [
         "BackendFailed",
         "Port 80/tcp on 0.0.0.0 is reserved for the administrator.",
@@ -129,11 +129,11 @@ def test_a_port_that_is_the_administrators_is_refused_to_others() -> None:
     ]
 
 
-def test_windows_has_ranges_that_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_windows_reserves_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")
-        kept = net.bind_failed("127.0.0.1", 50100, "udp", errno.EACCES, "10013")
+        reserved_range = net.bind_failed("127.0.0.1", 50100, "udp", errno.EACCES, "10013")
         taken = net.bind_failed("127.0.0.1", 50100, "udp", errno.EADDRNOTAVAIL, "10049")
-    assert kept.summary == "Port 50100/udp on 127.0.0.1 is reserved by Windows."
-    assert kept.hint.endswith("netsh interface ipv4 show excludedportrange protocol=udp")
+    assert reserved_range.summary == "Port 50100/udp on 127.0.0.1 is reserved by Windows."
+    assert reserved_range.hint.endswith("netsh interface ipv4 show excludedportrange protocol=udp")
     assert "Windows" not in taken.summary

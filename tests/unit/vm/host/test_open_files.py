@@ -1,4 +1,4 @@
-"""How many files a process may open, asked in processes of their own."""
+"""The limit of open files, checked in processes of their own."""
 
 import resource
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 from vm.host.open_files import WANTED
 
-ASK = """
+SCRIPT = """
 import resource, sys
 from vm.host.open_files import allow_many
 soft, hard = map(int, sys.argv[1:])
@@ -20,9 +20,11 @@ HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 @pytest.mark.parametrize(
-    ("soft", "hard", "then"), [(256, HARD, min(WANTED, HARD)), (256, 512, 512), (512, 512, 512)]
+    ("soft", "hard", "expected"), [(256, HARD, min(WANTED, HARD)), (256, 512, 512), (512, 512, 512)]
 )
-def test_as_many_as_the_system_gives(soft: int, hard: int, then: int) -> None:
-    words = [sys.executable, "-c", ASK, str(soft), str(hard)]
-    told = subprocess.run(words, capture_output=True, check=True, timeout=30).stdout
-    assert list(map(int, told.split())) == [then, hard]
+def test_the_soft_limit_is_raised_within_the_hard_limit(
+    soft: int, hard: int, expected: int
+) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(soft), str(hard)]
+    stdout = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
+    assert list(map(int, stdout.split())) == [expected, hard]

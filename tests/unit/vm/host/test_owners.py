@@ -1,4 +1,4 @@
-"""Owners of paths in world-writable folders. With real files of other users, which only root can
+"""Owners of paths in world-writable folders, with real files of other users, which only root can
 make.
 """
 
@@ -17,9 +17,9 @@ OTHER = 12345
 
 
 @pytest.fixture
-def everybodys(tmp_path: Path) -> Path:
-    """As /tmp is."""
-    made = tmp_path / "everybodys"
+def world_writable(tmp_path: Path) -> Path:
+    """A folder with the mode of /tmp."""
+    made = tmp_path / "world-writable"
     made.mkdir()
     made.chmod(0o1777)
     return made
@@ -31,56 +31,64 @@ def make(path: Path, owner: int = 0) -> Path:
     return path
 
 
-def test_ones_own_and_the_folder_itself(everybodys: Path) -> None:
-    mine = make(everybodys / "mine")
-    inner = make(mine / "a databases", OTHER)  # as its container has made it
-    for path in (everybodys, mine, inner, mine / "missing", everybodys / "../everybodys/mine"):
+def test_the_users_own_paths_are_not_foreign(world_writable: Path) -> None:
+    mine = make(world_writable / "mine")
+    inner = make(mine / "a databases", OTHER)  # as a container makes it
+    for path in (
+        world_writable,
+        mine,
+        inner,
+        mine / "missing",
+        world_writable / "../world-writable/mine",
+    ):
         assert owners.foreign(str(path)) is None, path
 
 
-def test_another_users_and_all_below(everybodys: Path) -> None:
-    theirs = make(everybodys / "theirs", OTHER)
-    make(theirs / "roots")
-    (everybodys / "file").touch()
-    os.chown(everybodys / "file", OTHER, OTHER)
-    for path in (theirs, theirs / "roots", theirs / "missing/too", everybodys / "file"):
-        assert owners.foreign(str(path)) == str(everybodys / path.relative_to(everybodys).parts[0])
+def test_a_path_of_another_user_and_all_below_are_foreign(world_writable: Path) -> None:
+    foreign = make(world_writable / "foreign", OTHER)
+    make(foreign / "roots")
+    (world_writable / "file").touch()
+    os.chown(world_writable / "file", OTHER, OTHER)
+    for path in (foreign, foreign / "roots", foreign / "missing/too", world_writable / "file"):
+        assert owners.foreign(str(path)) == str(
+            world_writable / path.relative_to(world_writable).parts[0]
+        )
 
 
-def test_a_link_and_its_target_are_checked(everybodys: Path, tmp_path: Path) -> None:
-    mine, theirs = make(everybodys / "mine"), make(everybodys / "theirs", OTHER)
-    (mine / "leads there").symlink_to("../theirs")
-    assert owners.foreign(str(mine / "leads there" / "x")) == str(theirs)
+def test_a_link_and_its_target_are_checked(world_writable: Path, tmp_path: Path) -> None:
+    mine, foreign = make(world_writable / "mine"), make(world_writable / "foreign", OTHER)
+    (mine / "leads there").symlink_to("../foreign")
+    assert owners.foreign(str(mine / "leads there" / "x")) == str(foreign)
     (tmp_path / "home").mkdir()
-    (everybodys / "trap").symlink_to(tmp_path / "home")  # as another user may lay it for us
-    os.lchown(everybodys / "trap", OTHER, OTHER)
-    assert owners.foreign(str(everybodys / "trap")) == str(everybodys / "trap")
-    os.lchown(everybodys / "trap", 0, 0)
-    assert owners.foreign(str(everybodys / "trap")) is None
-    (everybodys / "circle").symlink_to("circle")
-    owners.foreign(str(everybodys / "circle"))  # it ends
+    (world_writable / "trap").symlink_to(tmp_path / "home")  # as another user may prepare it
+    os.lchown(world_writable / "trap", OTHER, OTHER)
+    assert owners.foreign(str(world_writable / "trap")) == str(world_writable / "trap")
+    os.lchown(world_writable / "trap", 0, 0)
+    assert owners.foreign(str(world_writable / "trap")) is None
+    (world_writable / "circle").symlink_to("circle")
+    owners.foreign(str(world_writable / "circle"))  # it returns
 
 
-def test_what_is_missing_is_made_before_anybody_else_makes_it(everybodys: Path) -> None:
-    missing = everybodys / "new"
+def test_a_missing_folder_is_made_so_that_no_other_user_can_make_it(world_writable: Path) -> None:
+    missing = world_writable / "new"
     assert owners.foreign(str(missing / "deep")) == str(missing)
     assert not missing.exists()
     assert owners.foreign(str(missing / "deep"), make=True) is None
     assert stat.S_IMODE(missing.stat().st_mode) == 0o755
-    assert not (missing / "deep").exists(), "dockerd makes that"
+    assert not (missing / "deep").exists(), "dockerd makes the rest"
 
 
-def test_only_folders_for_everybody_matter(tmp_path: Path) -> None:
-    make(tmp_path / "theirs", OTHER)
-    assert owners.foreign(str(tmp_path / "theirs")) is None
-    tmp_path.chmod(0o777)  # not sticky: its owner has let everybody in
-    assert owners.foreign(str(tmp_path / "theirs")) is None
+def test_only_sticky_folders_are_checked(tmp_path: Path) -> None:
+    make(tmp_path / "foreign", OTHER)
+    assert owners.foreign(str(tmp_path / "foreign")) is None
+    tmp_path.chmod(0o777)  # not sticky: its owner allows everything to all
+    assert owners.foreign(str(tmp_path / "foreign")) is None
 
 
-def test_lent_ids_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container gives them to its files. Root, to whom none are lent, is asked for nothing."""
-    lent = LentIds((Range(0, 1000, 1), Range(1, 200000, 65536)), ())
-    monkeypatch.setattr(lent_ids, "find", lambda: lent)
+def test_subordinate_ids_belong_to_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container gives them to its files. Root has no subordinate ids."""
+    subordinate = LentIds((Range(0, 1000, 1), Range(1, 200000, 65536)), ())
+    monkeypatch.setattr(lent_ids, "find", lambda: subordinate)
     assert [owners._is_ours(uid) for uid in (0, 200998)] == [True, False]
     monkeypatch.setattr(os, "getuid", lambda: 1000)
     mine = (1000, 200000, 265535)
@@ -88,7 +96,7 @@ def test_lent_ids_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(map(owners._is_ours, (0, 1001, 199999, 265536)))
 
     def none() -> LentIds:
-        raise HostError(Message("", "None are lent."))
+        raise HostError(Message("", "There are no subordinate ids."))
 
     monkeypatch.setattr(lent_ids, "find", none)
     assert [owners._is_ours(uid) for uid in mine] == [True, False, False]

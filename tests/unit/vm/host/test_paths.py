@@ -1,4 +1,4 @@
-"""Where files are, and that nothing of another user's is taken for Galley's."""
+"""The places of Galley's files, and the refusal of files of other users."""
 
 import errno
 import hashlib
@@ -35,8 +35,8 @@ def home() -> Home:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Short paths for a user's own folders, and for the one of all users."""
+def user_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Short paths for the user's own folders, and for /tmp."""
     with tempfile.TemporaryDirectory(prefix="gp") as folder:
         made = Path(folder)
         for name in ("runtime", "state", "tmp"):
@@ -47,8 +47,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield made
 
 
-def long_home(world: Path) -> Home:
-    return home_at(world / LONG)
+def long_home(user_folders: Path) -> Home:
+    return home_at(user_folders / LONG)
 
 
 def give_away(path: Path) -> None:
@@ -56,7 +56,7 @@ def give_away(path: Path) -> None:
 
 
 def replace_by_link(path: Path) -> None:
-    """One of the other user's, to what was there before."""
+    """Replaces it by a link of the other user to the moved original."""
     path.rename(path.with_name("before"))
     path.symlink_to("before")
     give_away(path)
@@ -83,14 +83,14 @@ MADE_BY_OTHERS: dict[str, Callable[[Home], object]] = {
 }
 
 
-@pytest.mark.parametrize("what", MADE_BY_OTHERS)
-def test_what_another_user_made_is_refused(home: Home, what: str) -> None:
+@pytest.mark.parametrize("entry", MADE_BY_OTHERS)
+def test_a_file_of_another_user_is_refused(home: Home, entry: str) -> None:
     for file in (home.settings, home.run / "control.key", home.machine / "uuid"):
         file.touch()
     (home.logs / "supervisor.log").touch()
     (home.machine / "snapshots").mkdir()
     check_home(home)
-    MADE_BY_OTHERS[what](home)
+    MADE_BY_OTHERS[entry](home)
     with pytest.raises(HomeUnusable, match="another user") as refused:
         check_home(home)
     assert "GALLEY_HOME" in refused.value.hint
@@ -118,7 +118,7 @@ def test_the_users_own_links_are_followed(home: Home, tmp_path: Path) -> None:
         check_home(home)
 
 
-def test_directories_that_were_open_are_closed(home: Home) -> None:
+def test_make_home_removes_permissions_of_other_users(home: Home) -> None:
     folders = (home.root, home.run, home.machine, home.images, home.logs)
     for folder in folders:
         folder.chmod(0o777)
@@ -128,58 +128,60 @@ def test_directories_that_were_open_are_closed(home: Home) -> None:
     assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 5
 
 
-def test_nothing_there_is_fine() -> None:
+def test_a_missing_home_passes_the_check() -> None:
     check_home(find_home())
 
 
-def test_a_short_home_has_its_run_directory_inside(world: Path) -> None:
-    assert home_at(world / "short").run == world / "short" / "run"
+def test_a_short_home_has_its_run_directory_inside(user_folders: Path) -> None:
+    assert home_at(user_folders / "short").run == user_folders / "short" / "run"
 
 
 def test_a_long_home_uses_the_users_own_folders(
-    world: Path, monkeypatch: pytest.MonkeyPatch
+    user_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert long_home(world).run.parent == world / "runtime"
+    assert long_home(user_folders).run.parent == user_folders / "runtime"
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    made = make_home(long_home(world))
-    assert made.run.parent == world / "state"
+    made = make_home(long_home(user_folders))
+    assert made.run.parent == user_folders / "state"
     assert made.run.stat().st_mode & 0o777 == 0o700
 
 
-def test_tmp_is_the_last_resort(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tmp_is_the_last_resort(user_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    monkeypatch.setenv("XDG_STATE_HOME", str(world / LONG))
-    assert long_home(world).run.parent == world / "tmp"
+    monkeypatch.setenv("XDG_STATE_HOME", str(user_folders / LONG))
+    assert long_home(user_folders).run.parent == user_folders / "tmp"
 
 
-def old_run(world: Path) -> Path:
-    """As a Galley left it that knew the folder of all users only, with a socket in it."""
-    place = world / "tmp" / long_home(world).run.name
+def old_run(user_folders: Path) -> Path:
+    """A run directory of an earlier Galley, which always used /tmp, with a socket in it."""
+    place = user_folders / "tmp" / long_home(user_folders).run.name
     place.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(place / "qmp.sock"))
     return place
 
 
-def test_a_run_directory_that_is_in_use_stays(world: Path) -> None:
-    old = old_run(world)
-    assert long_home(world).run == old
+def test_a_run_directory_that_is_in_use_stays(user_folders: Path) -> None:
+    old = old_run(user_folders)
+    assert long_home(user_folders).run == old
     (old / "qmp.sock").unlink()
-    assert long_home(world).run.parent == world / "runtime"
+    assert long_home(user_folders).run.parent == user_folders / "runtime"
 
 
 @pytest.mark.parametrize("spoil", [give_away, open_to_others, replace_by_link])
-def test_one_of_another_user_is_never_in_use(world: Path, spoil: Callable[[Path], None]) -> None:
-    spoil(old_run(world))
-    assert long_home(world).run.parent == world / "runtime"
+def test_a_run_directory_of_another_user_is_not_used(
+    user_folders: Path, spoil: Callable[[Path], None]
+) -> None:
+    spoil(old_run(user_folders))
+    assert long_home(user_folders).run.parent == user_folders / "runtime"
 
 
-def test_directories_that_the_guest_must_not_see(world: Path) -> None:
-    mine, other = make_home(long_home(world)), make_home(home_at(world / f"{LONG}y"))
+def test_private_folders_include_run_directories_of_other_homes(user_folders: Path) -> None:
+    mine, other = make_home(long_home(user_folders)), make_home(home_at(user_folders / f"{LONG}y"))
     assert {str(path) for path in (mine.root, mine.run, other.run)} <= set(private_folders.of(mine))
 
 
-def test_the_names_that_older_versions_have_written() -> None:
+def test_files_keep_the_names_of_older_versions() -> None:
     home = Home(Path("/home"), Path("/run/galley"))
     named = (home.settings, home.daemon_config, home.machine, home.images, home.logs)
     assert [str(path) for path in named] == [
@@ -192,13 +194,13 @@ def test_the_names_that_older_versions_have_written() -> None:
     assert str(home.docker_socket) == "/run/galley/docker.sock"
 
 
-def test_a_short_run_directory_has_the_name_that_older_versions_look_for(world: Path) -> None:
-    name = long_home(world).run.name
-    digest = hashlib.sha256(str(world / LONG).encode()).hexdigest()
+def test_a_short_run_directory_has_the_name_that_older_versions_use(user_folders: Path) -> None:
+    name = long_home(user_folders).run.name
+    digest = hashlib.sha256(str(user_folders / LONG).encode()).hexdigest()
     assert name == f"galley-{digest[:12]}"
 
 
-def test_where_everything_is_when_nobody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_home_uses_galley_home_or_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", "/data/of/ann")
     assert default_root() == Path("/data/of/ann/galley")
     monkeypatch.setenv("GALLEY_HOME", "")
@@ -207,7 +209,7 @@ def test_where_everything_is_when_nobody_says_otherwise(monkeypatch: pytest.Monk
     assert find_home().root == Path("/elsewhere")
 
 
-def test_a_home_may_be_named_from_where_one_is(
+def test_a_relative_home_and_a_tilde_are_expanded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -216,24 +218,24 @@ def test_a_home_may_be_named_from_where_one_is(
     assert home_at("~/g").root == Path("/home/ann/g")
 
 
-def test_a_socket_fits_into_the_shorter_of_the_two_limits(world: Path) -> None:
-    """macOS takes 104 bytes with the closing NUL; `xxxxxxxx` is what a socket has while it is
-    replaced."""
+def test_a_socket_fits_into_the_shorter_of_the_two_limits(user_folders: Path) -> None:
+    """macOS takes 104 bytes with the closing NUL; a socket has a suffix of the length of `xxxxxxxx`
+    while it is replaced."""
     longest = 103 - len("/run/docker.sock.xxxxxxxx")
-    fits = world / ("x" * (longest - len(str(world)) - 1))
+    fits = user_folders / ("x" * (longest - len(str(user_folders)) - 1))
     assert len(str(home_at(fits).run / "docker.sock.xxxxxxxx")) == 103
     assert home_at(fits).run == fits / "run"
-    assert home_at(f"{fits}y").run.parent == world / "runtime"
+    assert home_at(f"{fits}y").run.parent == user_folders / "runtime"
 
 
-def test_a_path_that_is_too_long_everywhere_is_said(
-    world: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_home_whose_path_is_too_long_everywhere_is_reported(
+    user_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
-        monkeypatch.setenv(name, str(world / LONG))
-    monkeypatch.setattr(tempfile, "tempdir", str(world / LONG))
+        monkeypatch.setenv(name, str(user_folders / LONG))
+    monkeypatch.setattr(tempfile, "tempdir", str(user_folders / LONG))
     with pytest.raises(HomeUnusable, match="is too long for a socket") as refused:
-        long_home(world)
+        long_home(user_folders)
     assert "GALLEY_HOME" in refused.value.hint
 
 
@@ -247,7 +249,7 @@ def test_the_folders_for_temporary_files(tmp_path: Path, monkeypatch: pytest.Mon
     assert temporary_folders() == (os.path.realpath("/tmp"),)
 
 
-def test_a_home_whose_folders_can_not_be_made_is_said(tmp_path: Path) -> None:
+def test_a_home_whose_folders_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HomeUnusable, match=f"use {tmp_path}/file/home: Not a dir") as refused:
         make_home(home_at(tmp_path / "file" / "home"))
@@ -256,13 +258,13 @@ def test_a_home_whose_folders_can_not_be_made_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["root", "run"])
-def test_a_home_that_cannot_be_written_is_said(
+def test_a_home_that_is_not_writable_is_reported(
     home: Home, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     closed: Path = getattr(home, name)
-    may = os.access
-    asked = os.W_OK | os.X_OK
-    monkeypatch.setattr(os, "access", lambda path, mode: path != closed and may(path, mode))
+    access = os.access
+    needed = os.W_OK | os.X_OK
+    monkeypatch.setattr(os, "access", lambda path, mode: path != closed and access(path, mode))
     with pytest.raises(HomeUnusable, match=f"{closed} is not writable") as refused:
         make_home(home)
     assert refused.value.details.startswith("[Errno 13]")
@@ -274,10 +276,10 @@ def test_a_home_that_cannot_be_written_is_said(
 
     monkeypatch.setattr(os, "access", note)
     make_home(home)
-    assert modes == {asked}
+    assert modes == {needed}
 
 
-def test_what_root_made_for_a_user_is_used_as_it_is(
+def test_a_folder_that_root_made_for_the_user_is_used_unchanged(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.logs.chmod(0o755)
@@ -292,7 +294,9 @@ def test_folders_are_made_for_this_user_alone(tmp_path: Path) -> None:
     assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 5
 
 
-def test_one_whose_mode_can_not_be_set_is_said(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_whose_mode_cannot_be_set_is_reported(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change = Path.chmod
 
     def refuse(path: Path, mode: int) -> None:
@@ -306,7 +310,7 @@ def test_one_whose_mode_can_not_be_set_is_said(home: Home, monkeypatch: pytest.M
     assert str(home.logs) in refused.value.details
 
 
-def test_a_run_directory_that_others_may_look_into_is_refused(home: Home) -> None:
+def test_a_run_directory_that_others_can_read_is_refused(home: Home) -> None:
     home.logs.chmod(0o755)
     check_home(home)
     home.run.chmod(0o750)
@@ -314,7 +318,7 @@ def test_a_run_directory_that_others_may_look_into_is_refused(home: Home) -> Non
         check_home(home)
 
 
-def test_a_full_disk_is_said() -> None:
+def test_a_full_disk_is_reported() -> None:
     error = unusable(Path("/home"), OSError(errno.ENOSPC, "No space left on device"))
     assert isinstance(error, DiskFull)
     assert error.summary == "There is no space left on the disk that holds /home."

@@ -1,4 +1,4 @@
-"""How files are replaced: whole, private, durable, and on Windows in spite of who reads them."""
+"""How files are replaced: atomically, private, durable, and on Windows also while they are read."""
 
 import errno
 import os
@@ -27,43 +27,43 @@ def test_a_file_is_replaced_and_private(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["file"]
 
 
-def test_nothing_is_left_open(tmp_path: Path) -> None:
-    held = os.listdir("/proc/self/fd")
+def test_write_atomic_leaves_no_file_open(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
     write_atomic(tmp_path / "file", b"x")
-    assert len(os.listdir("/proc/self/fd")) == len(held)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
-def test_it_is_on_the_disk_before_it_has_its_name_and_then_its_name_is(
+def test_a_file_is_synced_before_it_is_renamed_and_then_its_folder_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: list[str] = []
+    calls: list[str] = []
     sync, replace = os.fsync, os.replace
 
     def note_sync(handle: int) -> None:
         path = Path(os.readlink(f"/proc/self/fd/{handle}"))
-        done.append(f"{path.name[:6]} {path.stat().st_size if path.is_file() else ''}".strip())
+        calls.append(f"{path.name[:6]} {path.stat().st_size if path.is_file() else ''}".strip())
         sync(handle)
 
     def note_replace(new: Path, path: Path) -> None:
-        done.append(f"{new.name[:6]} is {path.name}")
+        calls.append(f"{new.name[:6]} is {path.name}")
         replace(new, path)
 
     monkeypatch.setattr(os, "fsync", note_sync)
     monkeypatch.setattr(os, "replace", note_replace)
     write_atomic(tmp_path / "file", b"12345")
-    assert done == [".file. 5", ".file. is file", tmp_path.name[:6]]
+    assert calls == [".file. 5", ".file. is file", tmp_path.name[:6]]
 
 
-def test_one_that_cannot_be_written_leaves_the_old_and_nothing_else(
+def test_a_failed_write_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "file"
     write_atomic(file, b"old")
 
-    def full(handle: int) -> None:
+    def fail(handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(DiskFull, match=f"the disk that holds {tmp_path}"):
         write_atomic(file, b"new")
     assert file.read_bytes() == b"old"
@@ -90,49 +90,49 @@ def test_two_threads_write_different_temporary_files(
     assert all(name.endswith(".new") for name in names)
 
 
-# Windows, as far as Linux can stand for it
+# Windows, as far as Linux can simulate it
 
 
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When a file was to be replaced that somebody has open, who closes it after three tries."""
-    tries: list[float] = []
+def tries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The times of the tries to replace a file that another process keeps open for two tries."""
+    times: list[float] = []
 
     def refuse(new: Path, path: Path) -> None:
-        tries.append(time.monotonic())
-        if len(tries) < 3:
+        times.append(time.monotonic())
+        if len(times) < 3:
             raise PermissionError(errno.EACCES, "it is open")
 
     monkeypatch.setattr(os, "replace", refuse)
-    return tries
+    return times
 
 
-def test_whoever_reads_a_file_is_waited_for(
-    refused: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_on_windows_a_replace_is_retried_while_the_file_is_open(
+    tries: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "name", "nt")
     paths._replace(tmp_path, tmp_path)
-    assert len(refused) == 3
-    assert paths.PAUSE * 2 <= refused[2] - refused[0] < paths.READING
+    assert len(tries) == 3
+    assert paths.PAUSE * 2 <= tries[2] - tries[0] < paths.READING
 
 
-def test_but_no_longer_than_reading_takes(
-    refused: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_on_windows_a_replace_is_not_retried_after_the_deadline(
+    tries: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "name", "nt")
     monkeypatch.setattr(paths, "READING", -1.0)
     with pytest.raises(PermissionError):
         paths._replace(tmp_path, tmp_path)
-    assert len(refused) == 1
+    assert len(tries) == 1
 
 
-def test_nobody_is_waited_for_elsewhere(refused: list[float], tmp_path: Path) -> None:
+def test_a_replace_is_not_retried_on_other_systems(tries: list[float], tmp_path: Path) -> None:
     with pytest.raises(PermissionError):
         paths._replace(tmp_path, tmp_path)
-    assert len(refused) == 1
+    assert len(tries) == 1
 
 
-def test_what_only_posix_has_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_uses_no_posix_only_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = tmp_path / ("x" * 90)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(os, "name", "nt")

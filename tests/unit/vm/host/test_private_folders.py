@@ -1,4 +1,4 @@
-"""Which folders are never served."""
+"""The folders that are never shared."""
 
 import os
 import tempfile
@@ -15,7 +15,7 @@ def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Home, Path]:
     """One with a name too long for sockets, and the default one; both exist."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ("state" * 30)))  # no room for sockets
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ("state" * 30)))  # too long for sockets
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
     monkeypatch.setattr(paths, "SOCKET_PATH_LIMIT", len(str(tmp_path)) + 60)
     home = home_at(tmp_path / ("long" * 30))
@@ -24,7 +24,9 @@ def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Home, Path]:
     return home, paths.default_root()
 
 
-def test_this_home_and_the_default_one(homes: tuple[Home, Path], tmp_path: Path) -> None:
+def test_private_folders_are_those_of_this_home_and_the_default_home(
+    homes: tuple[Home, Path], tmp_path: Path
+) -> None:
     home, default = homes
     other = tmp_path / "t" / "galley-0123456789ab"
     other.mkdir()
@@ -40,7 +42,9 @@ def test_this_home_and_the_default_one(homes: tuple[Home, Path], tmp_path: Path)
     assert private_folders.inside(str(default), found) == ()
 
 
-def test_they_are_known_by_what_they_are(homes: tuple[Home, Path], tmp_path: Path) -> None:
+def test_a_private_folder_is_recognized_by_its_identity(
+    homes: tuple[Home, Path], tmp_path: Path
+) -> None:
     home, default = homes
     known = private_folders.identities(private_folders.of(home))
     held = (home.root, home.root / "machine" / "id_ed25519", default / "run")
@@ -52,7 +56,7 @@ def test_they_are_known_by_what_they_are(homes: tuple[Home, Path], tmp_path: Pat
     assert private_folders.holds(tmp_path / "renamed" / default.name / "settings.toml", known)
 
 
-def test_what_is_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folders_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "of the user").mkdir()
     (tmp_path / "link").symlink_to("of the user")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "link"))

@@ -21,8 +21,8 @@ def source(tmp_path: Path) -> Path:
     file = tmp_path / "source"
     with file.open("wb") as out:
         out.truncate(1 << 30)
-        for place, size in ((0, MIB), (500 * MIB + 4096, 4 * MIB), ((1 << 30) - 1, 1)):
-            out.seek(place)
+        for offset, size in ((0, MIB), (500 * MIB + 4096, 4 * MIB), ((1 << 30) - 1, 1)):
+            out.seek(offset)
             out.write(b"data"[: size % 4 or 4] * -(-size // 4))
         out.truncate(1 << 30)
     return file
@@ -31,31 +31,31 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Path]:
     """A folder on a file system that can share blocks."""
-    disk, place = tmp_path / "disk", tmp_path / "btrfs"
+    disk, mount_point = tmp_path / "disk", tmp_path / "btrfs"
     with disk.open("wb") as out:
         out.truncate(200 * MIB)
     subprocess.run(["mkfs.btrfs", "-q", disk], check=True)
-    place.mkdir()
-    subprocess.run(["mount", "-o", "loop", disk, place], check=True)
-    yield place
-    subprocess.run(["umount", place], check=True)
+    mount_point.mkdir()
+    subprocess.run(["mount", "-o", "loop", disk, mount_point], check=True)
+    yield mount_point
+    subprocess.run(["umount", mount_point], check=True)
 
 
-def same(one: Path, other: Path) -> bool:
+def is_same(one: Path, other: Path) -> bool:
     return subprocess.run(["cmp", "--silent", one, other]).returncode == 0
 
 
 def test_data_is_copied_and_holes_stay_holes(source: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     target = tmp_path / "target"
-    sparse.copy(source, target, lambda *far: told.append(far))
-    assert same(source, target)
+    sparse.copy(source, target, lambda *progress: reports.append(progress))
+    assert is_same(source, target)
     assert sparse.allocated(target) <= sparse.allocated(source) < 10 * MIB
-    assert told[-1][0] == told[-1][1] < 10 * MIB
-    assert told == sorted(told)
+    assert reports[-1][0] == reports[-1][1] < 10 * MIB
+    assert reports == sorted(reports)
 
 
-def test_an_empty_file_and_one_that_is_all_hole(tmp_path: Path) -> None:
+def test_an_empty_file_and_a_file_of_holes_are_copied(tmp_path: Path) -> None:
     for size in (0, 1, 300 * MIB):
         source, target = tmp_path / f"source{size}", tmp_path / f"target{size}"
         with source.open("wb") as out:
@@ -65,7 +65,7 @@ def test_an_empty_file_and_one_that_is_all_hole(tmp_path: Path) -> None:
         assert sparse.allocated(target) == 0
 
 
-def test_nothing_is_overwritten(source: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("mine")
     with pytest.raises(FileExistsError):
@@ -73,15 +73,15 @@ def test_nothing_is_overwritten(source: Path, tmp_path: Path) -> None:
     assert target.read_text() == "mine"
 
 
-def test_it_can_be_ended(source: Path, tmp_path: Path) -> None:
-    def enough(done: int, total: int) -> None:
+def test_a_copy_can_be_cancelled(source: Path, tmp_path: Path) -> None:
+    def cancel(done: int, total: int) -> None:
         raise Cancelled(Message("", "Enough."))
 
     with pytest.raises(Cancelled):
-        sparse.copy(source, tmp_path / "target", enough)
+        sparse.copy(source, tmp_path / "target", cancel)
 
 
-def test_blocks_are_shared(shared: Path) -> None:
+def test_a_duplicate_shares_blocks(shared: Path) -> None:
     source, target = shared / "source", shared / "target"
     source.write_bytes(b"galley" * (5 * MIB))
     os.sync()
@@ -91,24 +91,22 @@ def test_blocks_are_shared(shared: Path) -> None:
     sparse.duplicate(source, target, lambda done, total: pytest.fail("it was copied"))
     os.sync()
     assert free - shutil.disk_usage(shared).free < MIB
-    assert same(source, target)
+    assert is_same(source, target)
     with source.open("r+b") as out:
         out.write(b"GALLEY")
     assert target.read_bytes()[:6] == b"galley"
 
 
-def test_where_they_cannot_be_shared_nothing_is_left_of_the_attempt(
-    source: Path, tmp_path: Path
-) -> None:
-    place = tmp_path / "tmpfs"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
+def test_a_failed_attempt_to_share_blocks_leaves_no_file(source: Path, tmp_path: Path) -> None:
+    mount_point = tmp_path / "tmpfs"
+    mount_point.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", mount_point], check=True)
     try:
-        assert not sparse.clones(place)
-        assert not sparse.clone(source, place / "target")
-        assert list(place.iterdir()) == []
+        assert not sparse.clones(mount_point)
+        assert not sparse.clone(source, mount_point / "target")
+        assert list(mount_point.iterdir()) == []
     finally:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", mount_point], check=True)
 
 
 def test_a_full_disk_is_an_error_before_anything_is_written(
