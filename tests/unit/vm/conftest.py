@@ -20,7 +20,7 @@ FREEZE_LIMIT, LONGEST = 0.3, 1.0  # seconds
 
 
 def build_keeper(folder: Path) -> Path:
-    """With the compiler's checks of memory and of undefined behaviour, which end it."""
+    """Builds it with the compiler's sanitizers, which end it at an error."""
     made = folder / "keeper"
     checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
     times = {"FREEZE_LIMIT": FREEZE_LIMIT, "LONGEST": LONGEST, "LOOK": 0.01}
@@ -39,18 +39,20 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Machine:
-    """What stands for a guest. `kernel` is the folder of `keeper_kernel.c`."""
+    """Stands in for a guest. `kernel` is the folder of `keeper_kernel.c`."""
 
     def __init__(self, program: Path, folder: Path, disk: str = MOUNTED) -> None:
         self.kernel, self.path = folder / "kernel", folder / "sock"
         self.kernel.mkdir()
         self.group = folder / "group"
         self.group.mkdir()
-        self._words = [str(program), str(self.path), disk, str(self.group)]
+        self._command = [str(program), str(self.path), disk, str(self.group)]
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self._words, env={**os.environ, "KERNEL": str(self.kernel)})
+        self.process = subprocess.Popen(
+            self._command, env={**os.environ, "KERNEL": str(self.kernel)}
+        )
 
     def connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
@@ -64,7 +66,7 @@ class Machine:
         return SocketStream(self.connect())
 
     def wait(self, name: str, there: bool) -> float:
-        """Seconds until the kernel's file is there, or gone."""
+        """Waits until the kernel's file is there, or gone; returns the seconds that it took."""
         began = time.monotonic()
         while (self.kernel / name).exists() is not there:
             assert time.monotonic() - began < PATIENCE, name

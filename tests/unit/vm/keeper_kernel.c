@@ -1,9 +1,16 @@
-/* The kernel's part in the tests of the keeper: a disk that is frozen while a file of that name is
- * in the folder KERNEL, and a clock whose settings are written down there. Where there is a file
- * "stuck", a freeze lasts until it is gone; where there is one "room", it says how many MiB the disk,
- * of 100 GiB, has left, beside 7 that it keeps for itself. Random bytes that it is given are in "seeds". What is written to files of
- * /proc and /sys is in files of the same last name; those that are read are there, too, where the
- * test has put them. How many bytes of memory were filled is in "filled", a line each time.
+/* Stands in for the kernel in the tests of the guest agent. Its state is in files of the folder KERNEL:
+ *
+ *   frozen    exists while the disk is frozen
+ *   freezing  exists once a freeze has begun
+ *   stuck     as long as it exists, a freeze does not end
+ *   times     the times that the clock was set to, one per line
+ *   room      the free MiB of the disk of 100 GiB, which reserves 7 MiB more
+ *   seeds     the random bytes that were added to the pool
+ *   reseeded  exists once the pool was reseeded
+ *   filled    the bytes of memory that were filled, one call per line
+ *
+ * A file of /proc or /sys is the file of that last name in KERNEL, for writing, and for reading if the
+ * test has made it.
  *
  * Linked in with -Wl,--wrap= for ioctl, clock_settime, fstatvfs, open, fopen and madvise.
  */
@@ -104,7 +111,7 @@ int __wrap_fstatvfs(int fd, struct statvfs *had) {
   int left, outcome = __real_fstatvfs(fd, had);
   FILE *room = fopen(file("room"), "r");
   if (room == NULL) return outcome;
-  while (fscanf(room, "%d", &left) != 1) rewind(room); /* it is being written */
+  while (fscanf(room, "%d", &left) != 1) rewind(room); /* the test is writing it */
   fclose(room);
   had->f_frsize = 1 << 20;
   had->f_blocks = 100 << 10;

@@ -18,7 +18,7 @@ MEMBERS = {
 HINTS = typing.get_type_hints(Backend)
 
 
-def test_a_backend_has_ten_members_and_each_capability_may_be_missing() -> None:
+def test_a_backend_has_ten_members_and_each_capability_is_optional() -> None:
     written = {name for name in vars(Backend) if not name.startswith("_")}
     assert written - set(HINTS) == MEMBERS
     assert all(getattr(Backend, name) is None for name in HINTS)
@@ -36,14 +36,14 @@ def test_every_capability_is_an_attribute() -> None:
 
 
 @pytest.mark.parametrize("name", list(BACKENDS))
-def test_a_backend_sets_nothing_but_capabilities_and_each_of_its_kind(name: str) -> None:
+def test_a_backend_sets_only_capabilities_each_of_its_type(name: str) -> None:
     made = BACKENDS[name]()
     for attribute, capability in vars(made).items():
         kind = typing.get_args(HINTS[attribute])[0]
         assert kind in type(capability).__mro__, attribute
 
 
-def test_a_capability_depends_on_the_computer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_capability_depends_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """QEMU's memory can be saved where it is a memfd."""
     for is_supported in (True, False):
         monkeypatch.setattr(memory, "supported", lambda answer=is_supported: answer)

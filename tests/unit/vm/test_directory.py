@@ -1,4 +1,4 @@
-"""The names of a machine's files. Older versions have written them, so none may ever change: an
+"""The names of a machine's files. Older versions wrote them, so none may ever change: otherwise an
 update would not find the user's images, volumes, snapshots or running machine."""
 
 from pathlib import Path
@@ -52,32 +52,32 @@ OTHERS = {"home", "sockets", "of", "data_disk_bytes", "saved_state_bytes"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_has_its_old_name(name: str) -> None:
+def test_a_file_keeps_its_old_name(name: str) -> None:
     assert str(getattr(DIRECTORY, name)) == NAMES[name]
 
 
 @pytest.mark.parametrize("name", OF_A_SNAPSHOT)
-def test_a_file_of_a_snapshot_has_its_old_name(name: str) -> None:
+def test_a_file_of_a_snapshot_keeps_its_old_name(name: str) -> None:
     assert str(getattr(DIRECTORY, name)("one")) == OF_A_SNAPSHOT[name]
 
 
 @pytest.mark.parametrize("name", OF_A_SHARE)
-def test_a_file_of_a_share_has_its_old_name(name: str) -> None:
+def test_a_file_of_a_share_keeps_its_old_name(name: str) -> None:
     assert str(getattr(DIRECTORY, name)(2)) == OF_A_SHARE[name]
 
 
-def test_no_file_is_missing_here() -> None:
+def test_every_file_name_is_pinned_here() -> None:
     names = {name for name in vars(MachineDir) if not name.startswith("_")}
     fields = set(MachineDir.__struct_fields__)
     assert names - fields == {*NAMES, *OF_A_SNAPSHOT, *OF_A_SHARE, *OTHERS}
 
 
-def test_the_sockets_that_qemu_listens_on() -> None:
+def test_sockets_are_those_that_qemu_listens_on() -> None:
     names = [socket.name for socket in DIRECTORY.sockets]
     assert names == ["qmp.sock", "events.sock", "relay.sock"]
 
 
-def test_the_home_of_a_machine() -> None:
+def test_a_machine_has_its_home() -> None:
     assert DIRECTORY.home == Home(Path("/home"), Path("/run/galley"))
 
 
@@ -88,7 +88,7 @@ def directory(tmp_path: Path) -> MachineDir:
     return made
 
 
-def test_bytes_of_the_data_disk(directory: MachineDir) -> None:
+def test_data_disk_bytes_are_the_allocated_ones(directory: MachineDir) -> None:
     assert directory.data_disk_bytes() == 0
     with directory.data_disk.open("wb") as disk:
         disk.truncate(1 << 30)
@@ -96,7 +96,9 @@ def test_bytes_of_the_data_disk(directory: MachineDir) -> None:
     assert 1 << 20 <= directory.data_disk_bytes() < 2 << 20
 
 
-def test_bytes_of_a_suspended_machine_and_a_boot_checkpoint(directory: MachineDir) -> None:
+def test_saved_state_bytes_include_a_suspended_machine_and_a_boot_checkpoint(
+    directory: MachineDir,
+) -> None:
     assert directory.saved_state_bytes() == 0
     for folder, name in ((directory.suspended, "ram"), (directory.boot_checkpoint, "state")):
         folder.mkdir()

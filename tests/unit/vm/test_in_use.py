@@ -18,7 +18,7 @@ def directory(tmp_path: Path) -> MachineDir:
     return made
 
 
-def test_it_is_written_down_once(directory: MachineDir, tmp_path: Path) -> None:
+def test_a_record_is_taken_once(directory: MachineDir, tmp_path: Path) -> None:
     in_use.keep(directory, [str(tmp_path)])
     assert in_use.take(directory) == {str(tmp_path): file_identity.at(str(tmp_path))}
     assert in_use.take(directory) == {}
@@ -26,9 +26,9 @@ def test_it_is_written_down_once(directory: MachineDir, tmp_path: Path) -> None:
     assert in_use.take(directory) == {}
 
 
-@pytest.mark.parametrize("place", ["disk", "memory"])
-def test_what_was_removed_or_replaced(tmp_path: Path, place: str) -> None:
-    root = tmp_path if place == "disk" else Path("/dev/shm", tmp_path.name)
+@pytest.mark.parametrize("file_system", ["disk", "memory"])
+def test_a_removed_or_replaced_path_is_found(tmp_path: Path, file_system: str) -> None:
+    root = tmp_path if file_system == "disk" else Path("/dev/shm", tmp_path.name)
     folder, file, pipe = root / "folder", root / "file", root / "pipe"
     folder.mkdir(parents=True)
     file.touch()
@@ -36,8 +36,8 @@ def test_what_was_removed_or_replaced(tmp_path: Path, place: str) -> None:
     kept = {str(path): file_identity.at(str(path)) for path in (folder, file, pipe)}
     (folder / "new").touch()
     file.write_text("changed")
-    assert in_use.replaced(kept) is None, "it may change"
-    for _ in range(3):  # ext4 gives its number again
+    assert in_use.replaced(kept) is None, "their content may change"
+    for _ in range(3):  # ext4 reuses the inode number
         shutil.rmtree(folder)
         assert in_use.replaced(kept) == str(folder)
         folder.mkdir()
@@ -45,17 +45,17 @@ def test_what_was_removed_or_replaced(tmp_path: Path, place: str) -> None:
     shutil.rmtree(root)
 
 
-def test_numbers_of_what_is_in_memory_end_with_this_computers_start(
+def test_an_identity_in_a_tmpfs_ends_with_a_reboot_of_the_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And those on a disk do not."""
+    """Identities on a disk stay valid."""
     monkeypatch.setattr(file_identity, "BOOT", tmp_path / "boot")
     in_memory = Path("/dev/shm", tmp_path.name)
     in_memory.touch()
-    found = []
+    identities = []
     for boot in ("one", "two"):
         (tmp_path / "boot").write_text(boot)
-        found.append((file_identity.at(str(in_memory)), file_identity.at(str(tmp_path))))
+        identities.append((file_identity.at(str(in_memory)), file_identity.at(str(tmp_path))))
     in_memory.unlink()
-    assert found[0][0] != found[1][0]
-    assert found[0][1] == found[1][1]
+    assert identities[0][0] != identities[1][0]
+    assert identities[0][1] == identities[1][1]

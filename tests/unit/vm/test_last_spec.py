@@ -15,14 +15,14 @@ def directory_in(folder: Path) -> MachineDir:
     return MachineDir(folder / "machine", folder / "logs", folder / "run")
 
 
-def test_what_was_kept_is_read(tmp_path: Path) -> None:
+def test_a_kept_spec_is_read_back(tmp_path: Path) -> None:
     directory = directory_in(tmp_path)
     assert last_spec.read(directory) is None
     last_spec.keep(directory, SPEC)
     assert last_spec.read(directory) == SPEC
 
 
-def test_the_same_again_is_not_written(tmp_path: Path) -> None:
+def test_an_unchanged_spec_is_not_written_again(tmp_path: Path) -> None:
     directory = directory_in(tmp_path)
     last_spec.keep(directory, SPEC)
     first = directory.spec.stat().st_ino  # a new file takes its place at each write
@@ -32,7 +32,7 @@ def test_the_same_again_is_not_written(tmp_path: Path) -> None:
     assert directory.spec.stat().st_ino != first
 
 
-def test_a_damaged_one_is_written_again(tmp_path: Path) -> None:
+def test_a_damaged_spec_is_ignored_and_replaced(tmp_path: Path) -> None:
     directory = directory_in(tmp_path)
     last_spec.keep(directory, SPEC)
     directory.spec.write_bytes(b'{"image"')

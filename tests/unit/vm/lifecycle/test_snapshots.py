@@ -376,6 +376,4 @@ def test_a_damaged_or_moved_manifest_is_ignored(directory: MachineDir) -> None:
     (directory.snapshots / "two").rename(directory.snapshots / "three")
     assert names(directory) == []
     snapshots.sweep(directory)
-    assert directory.snapshot_disk(
-        "three"
-    ).exists()  # sweep deletes no folder that it does not recognize
+    assert directory.snapshot_disk("three").exists(), "sweep keeps folders that it does not know"
