@@ -1,5 +1,5 @@
 """The guest agent: its real program on this host. `keeper_kernel.c` stands in for the kernel:
-nothing of this computer is frozen, trimmed or set.
+nothing of the host is frozen, trimmed or set.
 """
 
 import os
@@ -22,7 +22,7 @@ from vm.types import GuestDisk, GuestMemory
 
 
 @pytest.fixture
-def talk(machine: Machine) -> Iterator[socket.socket]:
+def connection(machine: Machine) -> Iterator[socket.socket]:
     with machine.connect() as connection:
         yield connection
 
@@ -32,9 +32,7 @@ def lines(connection: socket.socket, count: int) -> list[str]:
         return [file.readline().rstrip("\n") for _ in range(count)]
 
 
-def test_frozen_until_thawed_and_each_as_often_as_one_likes(
-    machine: Machine, agent: GuestAgent
-) -> None:
+def test_freeze_and_thaw_are_idempotent(machine: Machine, agent: GuestAgent) -> None:
     agent.thaw()
     agent.freeze()
     assert (machine.kernel / "frozen").exists()
@@ -44,7 +42,7 @@ def test_frozen_until_thawed_and_each_as_often_as_one_likes(
     agent.thaw()
 
 
-def test_every_resume_gets_its_own_random_bytes(machine: Machine, agent: GuestAgent) -> None:
+def test_every_resume_gets_a_new_seed(machine: Machine, agent: GuestAgent) -> None:
     agent.freeze()
     agent.thaw_and_set_time()
     first = (machine.kernel / "seeds").read_bytes()
@@ -56,10 +54,10 @@ def test_every_resume_gets_its_own_random_bytes(machine: Machine, agent: GuestAg
     assert (machine.kernel / "seeds").read_bytes() != first
 
 
-def test_one_without_random_bytes_thaws_all_the_same(
+def test_a_disk_thaws_even_if_the_seed_is_refused(
     machine: Machine, agent: GuestAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of another version of Galley, which has another notion of them."""
+    """Another version of Galley may expect a seed of another size."""
     monkeypatch.setattr("vm.guest.agent.SEED", 65)
     agent.freeze()
     agent.thaw_and_set_time()
@@ -67,18 +65,18 @@ def test_one_without_random_bytes_thaws_all_the_same(
 
 
 @pytest.mark.parametrize("seed", ["", "12", "zz" * 64, "00" * 65])
-def test_an_invalid_seed_is_refused(machine: Machine, talk: socket.socket, seed: str) -> None:
-    talk.sendall(f"seed {seed}\n".encode())
-    assert lines(talk, 1)[0].startswith("failed those are no")
+def test_an_invalid_seed_is_refused(machine: Machine, connection: socket.socket, seed: str) -> None:
+    connection.sendall(f"seed {seed}\n".encode())
+    assert lines(connection, 1)[0].startswith("failed those are no")
     assert not (machine.kernel / "seeds").exists()
 
 
-def test_a_frozen_disk_thaws_after_a_while(machine: Machine, agent: GuestAgent) -> None:
+def test_a_frozen_disk_thaws_after_the_limit(machine: Machine, agent: GuestAgent) -> None:
     agent.freeze()
     assert LONGEST / 2 < machine.wait("frozen", False) < LONGEST * 3
 
 
-def test_what_one_connection_froze_another_thaws(machine: Machine, agent: GuestAgent) -> None:
+def test_a_restarted_agent_thaws_a_frozen_disk(machine: Machine, agent: GuestAgent) -> None:
     agent.freeze()
     machine.kill()
     machine.start()
@@ -93,7 +91,7 @@ def test_a_freeze_that_takes_too_long_is_undone(machine: Machine, agent: GuestAg
         agent.freeze()
     assert FREEZE_LIMIT <= time.monotonic() - began < FREEZE_LIMIT * 4
     stuck.unlink()
-    while not _freezes(agent):  # what was undone has not ended yet
+    while not _freezes(agent):  # the undone freeze has not ended yet
         assert time.monotonic() - began < PATIENCE
     assert (machine.kernel / "frozen").exists()
     agent.thaw()
@@ -125,7 +123,7 @@ def test_a_freeze_does_not_block_others_and_a_thaw_ends_it(
     assert not (machine.kernel / "frozen").exists()
 
 
-def test_a_closed_connection_leaves_the_disk_frozen_for_a_while(machine: Machine) -> None:
+def test_a_closed_connection_leaves_the_disk_frozen_until_the_limit(machine: Machine) -> None:
     with machine.connect() as connection:
         connection.sendall(b"freeze\n")
         machine.wait("freezing", True)
@@ -133,40 +131,42 @@ def test_a_closed_connection_leaves_the_disk_frozen_for_a_while(machine: Machine
     machine.wait("frozen", False)
 
 
-def test_the_time_is_set_to_the_hosts(machine: Machine, agent: GuestAgent) -> None:
+def test_the_guests_clock_is_set_to_the_hosts(machine: Machine, agent: GuestAgent) -> None:
     before = time.time()
     agent.set_time()
     assert before - 0.001 <= float((machine.kernel / "times").read_text()) <= time.time()
 
 
-def test_a_time_is_taken_to_the_nanosecond(machine: Machine, talk: socket.socket) -> None:
-    talk.sendall(b"time 1795550000.000000012\n")
-    assert lines(talk, 1) == ["ok"]
+def test_a_time_is_set_to_the_nanosecond(machine: Machine, connection: socket.socket) -> None:
+    connection.sendall(b"time 1795550000.000000012\n")
+    assert lines(connection, 1) == ["ok"]
     assert (machine.kernel / "times").read_text() == "1795550000.000000012\n"
 
 
 @pytest.mark.parametrize("text", ["", "1", "1.", ".123456789", "1.12345678", "1.1234567891", "1.x"])
-def test_an_invalid_time_is_refused(machine: Machine, talk: socket.socket, text: str) -> None:
-    talk.sendall(f"time {text}\n".encode())
-    assert lines(talk, 1) == ["failed that is no time"]
+def test_an_invalid_time_is_refused(machine: Machine, connection: socket.socket, text: str) -> None:
+    connection.sendall(f"time {text}\n".encode())
+    assert lines(connection, 1) == ["failed that is no time"]
     assert not (machine.kernel / "times").exists()
 
 
-def test_memory_as_the_kernel_tells_it(machine: Machine, agent: GuestAgent) -> None:
+def test_memory_is_read_from_meminfo_and_the_cgroup(machine: Machine, agent: GuestAgent) -> None:
     assert agent.memory().total == psutil.virtual_memory().total
-    told = {"MemTotal": 8000, "MemFree": 100, "MemAvailable": 700, "Buffers": 20, "Cached": 600}
-    told |= {"SwapCached": 9, "Shmem": 50, "SReclaimable": 4}
-    lines = (f"{name}: {size} kB\n" for name, size in told.items())
+    meminfo = {"MemTotal": 8000, "MemFree": 100, "MemAvailable": 700, "Buffers": 20, "Cached": 600}
+    meminfo |= {"SwapCached": 9, "Shmem": 50, "SReclaimable": 4}
+    lines = (f"{name}: {size} kB\n" for name, size in meminfo.items())
     (machine.kernel / "meminfo").write_text("".join(lines))
-    cached = 20 + 600 + 4 - 50  # what is in memory alone cannot be read again
+    cached = 20 + 600 + 4 - 50  # shared memory cannot be read from the disk again
     assert agent.memory() == GuestMemory(8000 << 10, 100 << 10, 700 << 10, cached << 10, 0)
     (machine.group / "memory.current").write_text("5368709120\n")
     assert agent.memory().containers == 5 << 30
 
 
-def test_the_disk_as_the_kernel_tells_it(machine: Machine, agent: GuestAgent) -> None:
-    had = os.statvfs(MOUNTED)
-    assert agent.disk().size == had.f_blocks * had.f_frsize
+def test_disk_size_and_free_space_are_read_from_statvfs(
+    machine: Machine, agent: GuestAgent
+) -> None:
+    statvfs = os.statvfs(MOUNTED)
+    assert agent.disk().size == statvfs.f_blocks * statvfs.f_frsize
     (machine.kernel / "room").write_text("300")
     assert agent.disk() == GuestDisk(100 << 30, (100 << 30) - (307 << 20), 300 << 20)
 
@@ -175,31 +175,35 @@ def test_trim_returns_the_trimmed_bytes(agent: GuestAgent) -> None:
     assert agent.trim() == 12345678901
 
 
-def test_no_disk_is_frozen_where_none_is_mounted(program: Path, tmp_path: Path) -> None:
+def test_requests_for_an_unmounted_disk_are_refused(program: Path, tmp_path: Path) -> None:
     machine = Machine(program, tmp_path, disk=str(tmp_path))
     agent = GuestAgent(machine.dial)
-    for ask in (agent.freeze, agent.disk, agent.trim, agent.reclaim):
+    for request in (agent.freeze, agent.disk, agent.trim, agent.reclaim):
         with pytest.raises(MachineError, match="the data disk is not mounted"):
-            ask()
+            request()
     assert not (machine.kernel / "freezing").exists()
     agent.thaw()
     machine.kill()
 
 
-def test_many_requests_over_one_connection_in_their_order(talk: socket.socket) -> None:
-    talk.sendall(b"freeze\nthaw\nnonsense\n\ntrim\nthaw\nfreeze\nth")
-    talk.sendall(b"aw\nthaw")
-    said = ["ok", "ok", "failed that is no request", "failed that is no request"]
-    assert lines(talk, 7) == [*said, "ok 12345678901", "ok", "ok"]
+def test_requests_of_one_connection_are_answered_in_order(connection: socket.socket) -> None:
+    connection.sendall(b"freeze\nthaw\nnonsense\n\ntrim\nthaw\nfreeze\nth")
+    connection.sendall(b"aw\nthaw")
+    replies = ["ok", "ok", "failed that is no request", "failed that is no request"]
+    assert lines(connection, 7) == [*replies, "ok 12345678901", "ok", "ok"]
 
 
-def test_a_line_without_an_end_ends_the_connection(machine: Machine, talk: socket.socket) -> None:
-    talk.sendall(b"x" * 256)
-    assert talk.recv(1) == b""
+def test_a_line_that_is_too_long_ends_the_connection(
+    machine: Machine, connection: socket.socket
+) -> None:
+    connection.sendall(b"x" * 256)
+    assert connection.recv(1) == b""
     GuestAgent(machine.dial).thaw()
 
 
-def test_twenty_at_once_and_forty_in_vain(machine: Machine, agent: GuestAgent) -> None:
+def test_twenty_requests_at_once_are_answered_after_forty_closed_connections(
+    machine: Machine, agent: GuestAgent
+) -> None:
     held = [machine.connect() for _ in range(40)]
     for connection in held:
         connection.close()
@@ -220,34 +224,32 @@ def test_our_own_set_time_is_no_clock_event(machine: Machine, agent: GuestAgent)
             waiting.result(PATIENCE)
 
 
-def test_a_full_disk_is_an_event_and_free_space_again_too(
-    machine: Machine, agent: GuestAgent
-) -> None:
+def test_a_full_disk_and_free_space_again_are_events(machine: Machine, agent: GuestAgent) -> None:
     room = machine.kernel / "room"
     room.write_text("300")
     watch = agent.watch_disk()
     with Background() as pool:
-        heard = pool.submit(watch.wait)
+        event = pool.submit(watch.wait)
         for size in ("256", "257"):
             room.write_text(size)
             agent.trim()
-            assert not heard.done()
+            assert not event.done()
         room.write_text("255")
-        assert heard.result(PATIENCE) == "full"
+        assert event.result(PATIENCE) == "full"
         late = agent.watch_disk()
         assert late.wait() == "full"
-        heard = pool.submit(watch.wait)
+        event = pool.submit(watch.wait)
         room.write_text("511")
         agent.trim()
-        assert not heard.done()
+        assert not event.done()
         room.write_text("512")
-        assert heard.result(PATIENCE) == "room"
+        assert event.result(PATIENCE) == "room"
         assert late.wait() == "room"
     watch.close()
     late.close()
 
 
-def test_a_guest_without_the_agent_is_of_another_version() -> None:
+def test_a_guest_without_the_agent_is_reported_as_another_version() -> None:
     def none(path: str) -> Stream:
         raise ConnectionRefusedError(path)
 
@@ -257,7 +259,7 @@ def test_a_guest_without_the_agent_is_of_another_version() -> None:
     assert "galley restart" in refused.value.hint
 
 
-def test_one_that_is_being_started_again_is_waited_for(machine: Machine) -> None:
+def test_a_restarting_agent_is_waited_for(machine: Machine) -> None:
     refusals = iter(range(3))
 
     def dial(path: str) -> Stream:
@@ -268,7 +270,7 @@ def test_one_that_is_being_started_again_is_waited_for(machine: Machine) -> None
     GuestAgent(dial).thaw()
 
 
-def test_a_guest_that_says_nothing_is_waited_for_no_longer_than_it_may_take(
+def test_a_silent_agent_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(agent_module, "QUICK", 0.05)

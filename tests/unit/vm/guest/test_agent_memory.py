@@ -8,7 +8,7 @@ from engine.guest.recipe import FILES
 from tests.unit.vm.conftest import Machine
 from vm.guest.agent import GuestAgent
 
-# An agent, locked in memory, without time left. Prints how much memory it had, in KiB.
+# An agent that is locked in memory, after its deadline. Prints its peak memory in KiB.
 LATE = """
 #define _GNU_SOURCE
 #include "shrink.h"
@@ -43,7 +43,7 @@ def test_memory_is_shrunk_before_the_disk_is_frozen(machine: Machine, agent: Gue
     assert sum(filled) == (600 + 2 * 1600 + 4 * 900) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_reclaim_drops_what_was_not_read_again_too(machine: Machine, agent: GuestAgent) -> None:
+def test_reclaim_also_drops_the_page_cache(machine: Machine, agent: GuestAgent) -> None:
     (machine.kernel / "meminfo").write_text(MEMORY)
     agent.reclaim()
     assert (machine.kernel / "drop_caches").read_text() == "1"
@@ -52,7 +52,7 @@ def test_reclaim_drops_what_was_not_read_again_too(machine: Machine, agent: Gues
     assert not (machine.kernel / "filled").exists()
 
 
-def test_a_shrink_leaves_half_of_what_is_free(machine: Machine, agent: GuestAgent) -> None:
+def test_a_shrink_fills_at_most_half_of_free_memory(machine: Machine, agent: GuestAgent) -> None:
     (machine.kernel / "meminfo").write_text("MemFree: 20000 kB\n")
     (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
     (machine.kernel / "page_reporting_order").write_text("3\n")
@@ -61,7 +61,7 @@ def test_a_shrink_leaves_half_of_what_is_free(machine: Machine, agent: GuestAgen
     assert sum(filled) == 10000 << 10
 
 
-def test_a_shrink_of_a_machine_that_has_done_little_does_nothing(
+def test_a_machine_that_has_used_little_memory_is_not_shrunk(
     machine: Machine, agent: GuestAgent
 ) -> None:
     (machine.kernel / "meminfo").write_text("MemFree: 1000000 kB\nInactive(file): 36000 kB\n")
@@ -76,7 +76,7 @@ def test_a_shrink_of_a_machine_that_has_done_little_does_nothing(
 def test_a_disk_is_frozen_where_memory_cannot_be_shrunk(
     machine: Machine, agent: GuestAgent
 ) -> None:
-    """`filled` is a folder there: the worker ends."""
+    """`filled` is a folder, so the process that fills memory exits."""
     (machine.kernel / "buddyinfo").write_text(FREE_BLOCKS)
     (machine.kernel / "page_reporting_order").write_text("3\n")
     (machine.kernel / "filled").mkdir()
@@ -84,10 +84,10 @@ def test_a_disk_is_frozen_where_memory_cannot_be_shrunk(
     assert (machine.kernel / "frozen").exists()
 
 
-def test_the_agent_fills_nothing_when_its_time_is_over(tmp_path: Path) -> None:
+def test_the_agent_fills_no_memory_after_its_deadline(tmp_path: Path) -> None:
     """Memory of a locked process is filled as soon as it can be written."""
     source, made = tmp_path / "late.c", tmp_path / "late"
     source.write_text(LATE)
     subprocess.run(["cc", f"-I{FILES / 'source'}", "-o", made, source], check=True)
-    said = subprocess.run([made], check=True, capture_output=True, text=True).stdout
-    assert int(said.split()[0]) < 64 << 10
+    stdout = subprocess.run([made], check=True, capture_output=True, text=True).stdout
+    assert int(stdout.split()[0]) < 64 << 10

@@ -1,4 +1,4 @@
-"""The console log stays short and keeps our own lines, while another process appends to it."""
+"""The console log stays short and keeps Galley's lines, while another process appends to it."""
 
 import os
 import threading
@@ -14,7 +14,7 @@ NOISE = "\x1b]52;c;aGk=\x07 what a privileged container writes to ttyS0\n"
 
 
 def flood(path: Path, size: int, text: str = NOISE) -> None:
-    """As QEMU does, which never looks how long the file is."""
+    """Appends as QEMU does, without a limit."""
     with path.open("a") as file:
         file.write(text * (size // len(text)))
 
@@ -26,13 +26,13 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_short_one_is_left_as_it_is(log: Path) -> None:
+def test_a_short_log_is_not_cut(log: Path) -> None:
     before = log.read_bytes()
     Console(log).cut()
     assert log.read_bytes() == before
 
 
-def test_a_boot_and_what_came_last_outlive_every_flood(log: Path) -> None:
+def test_the_boot_and_the_last_lines_survive_every_cut(log: Path) -> None:
     for _ in range(5):
         flood(log, 3 * LIMIT)
         flood(log, 100, "the last line\n")
@@ -47,8 +47,8 @@ def test_a_boot_and_what_came_last_outlive_every_flood(log: Path) -> None:
     }
 
 
-def test_own_lines_of_the_middle_stay(log: Path) -> None:
-    """Such as why dockerd did not take daemon.json, long after the boot."""
+def test_galleys_lines_in_the_middle_are_kept(log: Path) -> None:
+    """For example, why dockerd refused daemon.json, long after the boot."""
     flood(log, LIMIT)
     flood(log, 30, "galley: dockerd refused x\n")
     for _ in range(3):
@@ -72,14 +72,12 @@ def test_an_uncut_log_is_read_within_bounds(log: Path) -> None:
     assert log.stat().st_size < LIMIT
 
 
-def test_it_is_cut_for_as_long_as_the_machine_runs(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_is_cut_while_the_machine_runs(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "POLL", 0.01)
     has_ended = threading.Event()
     watcher = threading.Thread(target=Console(log).keep_short, args=(has_ended.wait,))
     watcher.start()
-    with log.open("ab", buffering=0) as file:  # one descriptor all the time, as QEMU's
+    with log.open("ab", buffering=0) as file:  # one descriptor all the time, like QEMU's
         for _ in range(200):
             file.write(NOISE.encode() * 1000)
         until = threading.Event()
@@ -93,9 +91,7 @@ def test_it_is_cut_for_as_long_as_the_machine_runs(
     assert Console(log).lines() == ["linux", "sshd", "ready"]
 
 
-def test_a_file_that_cannot_be_written_ends_nothing(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_log_does_not_end_keep_short(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log.unlink()
     answers = iter([False, False, True])
     Console(log).keep_short(lambda _seconds: next(answers))

@@ -1,5 +1,5 @@
-"""Root in the guest sends what no program of Galley's sends: memory stays bounded, and what it
-cannot send is cut off. What is counted is the bytes that are held, not the process's memory."""
+"""Root in the guest sends data that no program of Galley sends: memory stays bounded, and invalid
+data ends the connection. The tests count the bytes that are held, not the memory of the process."""
 
 import contextlib
 import itertools
@@ -28,20 +28,20 @@ from vm.guest.stream.kept import KeptStream
 from vm.guest.stream.session import AgentStream
 
 PATIENCE = 20.0  # seconds; only a test that fails waits so long
-FLOOD = 64 * 1024 * 1024  # bytes; what is held of it must be far less
+FLOOD = 64 * 1024 * 1024  # bytes; far more than the host may hold
 
 
 class Agent:
-    """The guest's end of the stream, in the test's hand."""
+    """The guest's end of the stream, controlled by the test."""
 
     def __init__(self) -> None:
         self.side: socket.socket
         self.session = 0
-        self.accepts = False  # the first that dials after a greeting
+        self.accepts = False  # whether it accepts the first channel after a greeting
         self._sides: list[socket.socket] = []
 
     def connect(self, until: float) -> socket.socket:
-        """As QEMU's socket; the greeting is answered at once."""
+        """Stands in for QEMU's socket; answers the greeting at once."""
         self.side, host = socket.socketpair()
         self._sides.append(self.side)
         self.side.settimeout(PATIENCE)
@@ -68,26 +68,26 @@ class Agent:
         return data
 
     def frame(self) -> tuple[int, int, bytes]:
-        """The next from the host: connection, kind, data."""
+        """The next frame from the host: channel number, kind, data."""
         _, number, kind, length = HEAD.unpack(self._receive(self.side, HEAD.size))
         data = self._receive(self.side, length)
         self._receive(self.side, NUMBER.size)
         return number, kind, data
 
-    def say(self, number: int, kind: Kind, data: bytes = b"") -> None:
+    def send(self, number: int, kind: Kind, data: bytes = b"") -> None:
         self.side.sendall(packed(self.session, number, kind, data))
 
     def accept(self) -> None:
-        """Answer the next that dials."""
+        """Accepts the next channel."""
         threading.Thread(target=self._answer, daemon=True).start()
 
     def _answer(self) -> None:
         number, kind, _ = self.frame()
         assert kind == Kind.OPEN
-        self.say(number, Kind.OPENED)
+        self.send(number, Kind.OPENED)
 
     def flood(self, blocks: Iterator[bytes]) -> None:
-        """Send until the host cuts the stream, or FLOOD bytes have gone."""
+        """Sends all blocks, or until the host closes the stream."""
         with contextlib.suppress(OSError):
             for block in blocks:
                 self.side.sendall(block)
@@ -109,7 +109,7 @@ def stream(guest: Agent) -> Iterator[AgentStream]:
 
 @pytest.fixture
 def channel(guest: Agent, stream: AgentStream) -> Channel:
-    """An open connection that nobody reads."""
+    """An open channel without a reader."""
     guest.accept()
     return stream.open("/run/docker.sock")
 
@@ -131,12 +131,12 @@ def test_more_than_the_window_ends_the_session(
         channel.sendall(b"?")
 
 
-def test_a_whole_window_may_come_and_is_credited_when_it_is_read(
+def test_a_full_window_is_accepted_and_credited_when_it_is_read(
     guest: Agent, stream: AgentStream, channel: Channel
 ) -> None:
     for _ in range(3):
         for _ in range(WINDOW // LARGEST):
-            guest.say(channel._number, Kind.DATA, bytes(LARGEST))
+            guest.send(channel._number, Kind.DATA, bytes(LARGEST))
         wait_until(lambda: held(channel) == WINDOW)
         read = 0
         while read < WINDOW:
@@ -150,24 +150,24 @@ def test_a_whole_window_may_come_and_is_credited_when_it_is_read(
     assert stream.alive
 
 
-def test_credit_that_was_not_given_cannot_be_used(
+def test_data_beyond_the_granted_credit_ends_the_session(
     guest: Agent, stream: AgentStream, channel: Channel
 ) -> None:
-    """What was read without being told of still counts."""
+    """Data that was read, but not yet credited, still counts."""
     size = GRANT // 2
     for _ in range(size // LARGEST):
-        guest.say(channel._number, Kind.DATA, bytes(LARGEST))
+        guest.send(channel._number, Kind.DATA, bytes(LARGEST))
     wait_until(lambda: held(channel) == size)
     assert len(channel.recv(size)) == size
     for _ in range((WINDOW - size) // LARGEST):
-        guest.say(channel._number, Kind.DATA, bytes(LARGEST))
+        guest.send(channel._number, Kind.DATA, bytes(LARGEST))
     wait_until(lambda: held(channel) == WINDOW - size)
     assert stream.alive
-    guest.say(channel._number, Kind.DATA, b"x")
+    guest.send(channel._number, Kind.DATA, b"x")
     wait_until(lambda: not stream.alive)
 
 
-def test_tiny_pieces_take_no_more_memory(
+def test_tiny_frames_take_no_more_memory(
     guest: Agent, stream: AgentStream, channel: Channel
 ) -> None:
     block = packed(guest.session, channel._number, Kind.DATA, b"x")
@@ -187,22 +187,25 @@ VIOLATIONS: dict[str, Callable[[int, int], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("what", VIOLATIONS)
-def test_what_no_agent_sends_ends_the_session(
-    guest: Agent, stream: AgentStream, channel: Channel, what: str
+@pytest.mark.parametrize("violation", VIOLATIONS)
+def test_a_violation_of_the_protocol_ends_the_session(
+    guest: Agent, stream: AgentStream, channel: Channel, violation: str
 ) -> None:
-    guest.side.sendall(VIOLATIONS[what](guest.session, channel._number))
+    guest.side.sendall(VIOLATIONS[violation](guest.session, channel._number))
     wait_until(lambda: not stream.alive)
     stream._reader.join(PATIENCE)
     assert not stream._reader.is_alive()
-    is_of_the_session = what not in ("too long", "another session")  # else it may have been killed
-    assert (stream.barred_until > 0.0) == is_of_the_session
+    # After these two, the stream is not barred: the agent may have been killed in the middle.
+    is_barred = violation not in ("too long", "another session")
+    assert (stream.barred_until > 0.0) == is_barred
 
 
-def test_a_refusal_with_an_impossible_errno(guest: Agent, stream: AgentStream) -> None:
+def test_a_refusal_with_an_invalid_errno_is_a_refused_connection(
+    guest: Agent, stream: AgentStream
+) -> None:
     def refuse() -> None:
         number, _, _ = guest.frame()
-        guest.say(number, Kind.REFUSED, NUMBER.pack(0xFFFFFFFF))
+        guest.send(number, Kind.REFUSED, NUMBER.pack(0xFFFFFFFF))
 
     threading.Thread(target=refuse, daemon=True).start()
     with pytest.raises(ConnectionRefusedError):
@@ -220,10 +223,10 @@ class Ssh:
     def close(self) -> None: ...
 
 
-def test_after_a_violation_ssh_leads_on_for_a_while(
+def test_after_a_violation_ssh_is_used_until_the_backoff_ends(
     guest: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "BACKOFF", 4.0)  # longer than a call tries
+    monkeypatch.setattr(session, "BACKOFF", 4.0)  # longer than the retries of a call
     guest.accepts = True
     by_ssh = Ssh()
     guest_by_stream = StreamGuest(KeptStream(guest.connect), by_ssh)  # type: ignore[arg-type]
@@ -243,7 +246,7 @@ def test_after_a_violation_ssh_leads_on_for_a_while(
 
 @pytest.fixture
 def agent() -> Iterator[tuple[GuestAgent, socket.socket]]:
-    """A client of the guest's agent, and the agent's end of its next conversation."""
+    """A client of the guest agent, and the agent's end of its next connection."""
     ours, theirs = socket.socketpair()
     theirs.settimeout(PATIENCE)
     yield GuestAgent(lambda path: SocketStream(ours)), theirs
@@ -257,7 +260,7 @@ def flood(side: socket.socket, block: bytes) -> None:
             side.sendall(block)
 
 
-def test_a_line_of_the_agent_without_an_end(agent: tuple[GuestAgent, socket.socket]) -> None:
+def test_an_endless_line_of_the_agent_is_an_error(agent: tuple[GuestAgent, socket.socket]) -> None:
     client, side = agent
     flooding = threading.Thread(target=flood, args=(side, b"x" * 4096))
     side.sendall(b"ok\n")
@@ -271,7 +274,7 @@ def test_a_line_of_the_agent_without_an_end(agent: tuple[GuestAgent, socket.sock
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "²", "٣"])
-def test_a_number_of_the_agent_that_is_none(
+def test_an_invalid_number_of_the_agent_is_an_error(
     agent: tuple[GuestAgent, socket.socket], number: str
 ) -> None:
     client, side = agent
@@ -280,7 +283,7 @@ def test_a_number_of_the_agent_that_is_none(
         client.trim()
 
 
-def test_more_than_the_window_of_a_channel_is_refused() -> None:
+def test_more_than_the_window_of_an_ssh_channel_is_refused() -> None:
     inbox = Inbox(1000)
     for _ in range(10):
         inbox.feed(bytes(100))
@@ -299,7 +302,7 @@ def test_more_than_the_window_of_a_channel_is_refused() -> None:
 
 @pytest.fixture
 def wire() -> Iterator[Wire]:
-    """The other end sends FLOOD bytes, if it can, and ends."""
+    """The other end sends up to FLOOD bytes, then closes."""
     ours, theirs = socket.socketpair()
 
     def send() -> None:
@@ -318,17 +321,17 @@ def read_all(wire: Wire) -> int:
     return sum(map(len, iter(lambda: wire.recv(65536), b"")))
 
 
-def test_a_greeting_of_ssh_without_an_end(wire: Wire) -> None:
+def test_an_endless_ssh_greeting_is_refused(wire: Wire) -> None:
     with pytest.raises(OSError, match="without end"):
         read_all(wire)
 
 
-def test_after_the_login_there_is_no_limit(wire: Wire) -> None:
+def test_data_after_the_login_is_not_limited(wire: Wire) -> None:
     wire.wait_for_all()
     assert read_all(wire) == FLOOD > GREETING
 
 
-def test_a_packet_of_ssh_that_is_too_long() -> None:
+def test_an_ssh_packet_that_is_too_long_is_refused() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(paramiko.SSHException, match="a packet of"):
         ssh._Packetizer(ours).read_all(1 << 30)
@@ -344,7 +347,9 @@ def by_ssh(tmp_path: Path) -> Iterator[SshGuest]:
     server.stop()
 
 
-def test_a_command_that_says_too_much(by_ssh: SshGuest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_with_too_much_output_is_an_error(
+    by_ssh: SshGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ssh, "OUTPUT_LIMIT", 1 << 20)
     with pytest.raises(MachineError, match="too much"):
         by_ssh.run(("yes",), timeout=PATIENCE)

@@ -45,7 +45,7 @@ def guest(sshd: Sshd) -> Iterator[SshGuest]:
 
 @pytest.fixture
 def echo(folder: Path) -> Iterator[Path]:
-    """A Unix socket that gives back what it got, once it has got all of it."""
+    """A Unix socket that sends back all data once its client half-closes."""
     path = folder / "echo.sock"
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(path))
@@ -107,15 +107,15 @@ def test_without_a_pinned_key_nothing_is_trusted(
         guest.connect(5)
 
 
-def test_a_login_key_that_the_guest_does_not_know_is_refused(sshd: Sshd) -> None:
+def test_a_login_key_that_the_guest_rejects_is_reported(sshd: Sshd) -> None:
     make_key(sshd.folder / "other", sshd.folder / "other.pub")
     guest = SshGuest(sshd.address, sshd.folder / "other", sshd.known_host)
     with pytest.raises(GuestUnreachable, match="rejects Galley's key"):
         guest.connect(5)
 
 
-def test_a_guest_that_is_too_slow_has_not_refused_our_key(sshd: Sshd, guest: SshGuest) -> None:
-    """It takes its time to look it up."""
+def test_a_slow_login_is_not_reported_as_a_rejected_key(sshd: Sshd, guest: SshGuest) -> None:
+    """The guest takes too long to look up the key."""
     sshd.stop()
     sshd.add(SLOW)
     sshd.start()
@@ -126,7 +126,7 @@ def test_a_guest_that_is_too_slow_has_not_refused_our_key(sshd: Sshd, guest: Ssh
 # Connecting
 
 
-def test_nothing_there(sshd: Sshd, guest: SshGuest) -> None:
+def test_connect_without_a_guest_times_out(sshd: Sshd, guest: SshGuest) -> None:
     sshd.stop()
     started = time.monotonic()
     with pytest.raises(GuestUnreachable):
@@ -134,11 +134,11 @@ def test_nothing_there(sshd: Sshd, guest: SshGuest) -> None:
     assert time.monotonic() - started < 1.5
 
 
-def test_a_port_that_never_speaks() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute, tempfile.TemporaryDirectory() as name:
+def test_connect_to_a_silent_port_times_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, tempfile.TemporaryDirectory() as name:
         key, public = Path(name, "a"), Path(name, "a.pub")
         make_key(key, public)
-        guest = SshGuest(Address(*mute.getsockname()[:2]), key, public)
+        guest = SshGuest(Address(*silent.getsockname()[:2]), key, public)
         started = time.monotonic()
         with pytest.raises(GuestUnreachable):
             guest.connect(0.5)
@@ -176,7 +176,7 @@ def test_close_ends_a_connect_that_waits(sshd: Sshd) -> None:
 # Commands and files
 
 
-def test_run(guest: SshGuest) -> None:
+def test_run_returns_output_and_exit_code(guest: SshGuest) -> None:
     done = guest.run(("sh", "-c", 'cat; echo "$1" >&2; exit 3', "sh", "it's"), stdin=b"in")
     assert (done.stdout, done.stderr, done.returncode) == (b"in", b"it's\n", 3)
 
@@ -192,13 +192,13 @@ def test_run_a_command_that_does_not_read(guest: SshGuest) -> None:
     assert guest.run(("true",), stdin=bytes(2 * WINDOW)).ok
 
 
-def test_run_too_long(guest: SshGuest) -> None:
+def test_run_times_out(guest: SshGuest) -> None:
     with pytest.raises(TimedOut):
         guest.run(("sleep", "60"), timeout=0.2)
     assert guest.run(("true",)).ok
 
 
-def test_files(guest: SshGuest, folder: Path) -> None:
+def test_files_are_written_and_read(guest: SshGuest, folder: Path) -> None:
     path = folder / "it's a file"
     guest.write(str(path), b"\x00one", 0o640)
     guest.write(str(path), b"\x00two", 0o600)
@@ -246,7 +246,7 @@ def test_a_stream_half_closes(guest: SshGuest, echo: Path) -> None:
     stream.close()
 
 
-def test_nothing_is_lost_when_the_window_fills(guest: SshGuest, echo: Path) -> None:
+def test_no_data_is_lost_when_the_window_is_full(guest: SshGuest, echo: Path) -> None:
     data = bytes(range(256)) * (3 * WINDOW // 256)
     stream = guest.dial(str(echo))
     stream.sendall(data)
@@ -255,7 +255,7 @@ def test_nothing_is_lost_when_the_window_fills(guest: SshGuest, echo: Path) -> N
     stream.close()
 
 
-def test_nobody_listens(guest: SshGuest, folder: Path) -> None:
+def test_dial_without_a_listener_is_refused(guest: SshGuest, folder: Path) -> None:
     with pytest.raises(ConnectionRefusedError):
         guest.dial(f"{folder}/missing.sock")
 
@@ -286,7 +286,7 @@ def test_a_lost_guest_ends_readers_and_writers(sshd: Sshd, guest: SshGuest, echo
     stream.close()
 
 
-def test_hundreds_of_streams_leave_nothing_behind(guest: SshGuest, echo: Path) -> None:
+def test_hundreds_of_streams_leave_no_channels_behind(guest: SshGuest, echo: Path) -> None:
     def once() -> None:
         stream = guest.dial(str(echo))
         stream.shutdown_write()

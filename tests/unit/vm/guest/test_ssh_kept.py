@@ -1,4 +1,4 @@
-"""The rules of the one connection, with connections that only pretend."""
+"""How the one SSH connection is shared and replaced, with fake connections."""
 
 import time
 
@@ -9,7 +9,7 @@ from vm.errors import GuestUnreachable
 from vm.guest.ssh_kept import TRIES, Kept, Lost
 
 
-class Fake:
+class FakeConnection:
     def __init__(self) -> None:
         self.alive = True
         self.heard = 0.0
@@ -22,16 +22,16 @@ class Network:
     """Makes connections, and keeps them."""
 
     def __init__(self) -> None:
-        self.made: list[Fake] = []
+        self.made: list[FakeConnection] = []
         self.refuse = False
-        self.slow: Fake | None = None
+        self.slow: FakeConnection | None = None
 
-    def connect(self, _limit: float) -> Fake:
+    def connect(self, _limit: float) -> FakeConnection:
         if self.refuse:
             raise ConnectionRefusedError("refused")
         if self.slow is not None:
             self.slow.heard = time.monotonic()
-        self.made.append(Fake())
+        self.made.append(FakeConnection())
         return self.made[-1]
 
 
@@ -41,33 +41,37 @@ def network() -> Network:
 
 
 @pytest.fixture
-def kept(network: Network) -> Kept[Fake]:
+def kept(network: Network) -> Kept[FakeConnection]:
     return Kept(network.connect)
 
 
-def lose(_: Fake) -> None:
+def lose(_: FakeConnection) -> None:
     raise Lost
 
 
-def test_one_connection_for_all(network: Network, kept: Kept[Fake]) -> None:
+def test_all_threads_share_one_connection(network: Network, kept: Kept[FakeConnection]) -> None:
     with Background() as pool:
         used = list(pool.map(lambda _: kept.use(lambda connection: connection), range(50)))
     assert set(used) == set(network.made)
     assert len(network.made) == 1
 
 
-def test_a_dead_one_is_replaced(network: Network, kept: Kept[Fake]) -> None:
+def test_a_dead_connection_is_replaced(network: Network, kept: Kept[FakeConnection]) -> None:
     kept.get(1, 0).alive = False
     assert kept.get(1, 0) is network.made[1]
 
 
-def test_a_silent_one_is_replaced_by_one_that_answers(network: Network, kept: Kept[Fake]) -> None:
+def test_a_silent_connection_is_replaced_if_a_new_one_answers(
+    network: Network, kept: Kept[FakeConnection]
+) -> None:
     silent = kept.get(1, 0)
     assert kept.get(1, 0, lost=silent) is network.made[1]
     assert not silent.alive
 
 
-def test_a_silent_one_stays_when_nothing_else_answers(network: Network, kept: Kept[Fake]) -> None:
+def test_a_silent_connection_is_kept_if_a_new_one_fails(
+    network: Network, kept: Kept[FakeConnection]
+) -> None:
     silent = kept.get(1, 0)
     network.refuse = True
     with pytest.raises(GuestUnreachable):
@@ -75,27 +79,29 @@ def test_a_silent_one_stays_when_nothing_else_answers(network: Network, kept: Ke
     assert silent.alive
 
 
-def test_a_slow_one_stays(network: Network, kept: Kept[Fake]) -> None:
+def test_a_slow_connection_is_kept(network: Network, kept: Kept[FakeConnection]) -> None:
     network.slow = kept.get(1, 0)
     assert kept.get(1, 0, lost=network.slow) is network.slow
     assert network.slow.alive
     assert not network.made[1].alive
 
 
-def test_a_connection_heard_meanwhile_is_not_replaced(network: Network, kept: Kept[Fake]) -> None:
+def test_a_connection_that_has_received_data_is_not_replaced(
+    network: Network, kept: Kept[FakeConnection]
+) -> None:
     slow = kept.get(1, 0)
     slow.heard = time.monotonic() + 60
     assert kept.get(1, 0, lost=slow) is slow
     assert len(network.made) == 1
 
 
-def test_work_that_always_loses_ends(network: Network, kept: Kept[Fake]) -> None:
+def test_use_fails_after_the_last_try(network: Network, kept: Kept[FakeConnection]) -> None:
     with pytest.raises(GuestUnreachable, match="stopped answering"):
         kept.use(lose)
     assert len(network.made) == TRIES
 
 
-def test_after_close_there_is_none(network: Network, kept: Kept[Fake]) -> None:
+def test_after_close_no_connection_is_made(network: Network, kept: Kept[FakeConnection]) -> None:
     kept.get(1, 0)
     kept.close()
     with pytest.raises(GuestUnreachable):

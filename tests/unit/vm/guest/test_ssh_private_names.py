@@ -1,6 +1,7 @@
-"""What `vm/guest/ssh.py` needs of paramiko beyond its public interface. Red after an upgrade of
-paramiko? Read the new code around the name, then change `vm/guest/ssh.py` or
-`vm/guest/ssh_wire.py`, then this.
+"""What `vm/guest/ssh.py` needs of paramiko beyond its public interface.
+
+If a test fails after an upgrade of paramiko, read the new code around the name, then change
+`vm/guest/ssh.py` or `vm/guest/ssh_wire.py`, then the test.
 """
 
 import inspect
@@ -29,7 +30,7 @@ def transport() -> Iterator[paramiko.Transport]:
 
 
 def used(module: ModuleType, pattern: str) -> set[str]:
-    """What paramiko calls on an object of ours, by its source."""
+    """The names that paramiko's source uses on an object of ours."""
     found = set(re.findall(pattern, inspect.getsource(module)))
     assert found, f"paramiko names it differently now: {pattern}"
     return found
@@ -59,17 +60,17 @@ def test_channels_can_be_put_and_got(transport: paramiko.Transport) -> None:
     assert getattr(transport, "_channels").get(7) is channel  # noqa: B009
 
 
-def test_inbox_has_what_a_channel_calls_on_its_buffers() -> None:
+def test_inbox_has_what_paramiko_calls_on_a_channels_buffers() -> None:
     called = used(paramiko.channel, r"self\.in_(?:stderr_)?buffer\.(\w+)\(")
     # Only reached through fileno, recv_ready, recv_stderr_ready and set_combine_stderr.
     assert called - {"set_event", "read_ready", "empty"} == {"feed", "read", "close"}
     assert {"feed", "read", "close"} <= set(dir(Inbox))
 
 
-def test_wire_has_what_is_called_on_a_socket() -> None:
+def test_wire_has_what_paramiko_calls_on_a_socket() -> None:
     called = used(paramiko.packet, r"self\.__socket\.(\w+)")
     called |= used(paramiko.transport, r"self\.sock\.(\w+)")
-    # `getpeername` is asked for by paramiko.Transport.getpeername alone, and guarded there.
+    # `getpeername` is used only by paramiko.Transport.getpeername, which guards it.
     ours, theirs = socket.socketpair()
     with theirs:
         wire = Wire(ours)
@@ -78,8 +79,8 @@ def test_wire_has_what_is_called_on_a_socket() -> None:
     assert not missing
 
 
-def test_open_channel_still_does_what_we_do_by_hand() -> None:
-    """`_Connection._open` is this function for one more kind; see what has changed in it."""
+def test_open_channel_makes_the_calls_that_we_copy() -> None:
+    """`_Connection._open` copies this function for another kind of channel; compare them."""
     source = inspect.getsource(paramiko.Transport.open_channel)
     calls = re.findall(r"(?:self|chan|m)\.(?:\w+\.)?(_?\w+)\(", source)
     ours = ["_next_channel", "put", "_set_transport", "_set_window", "_send_user_message"]
@@ -89,12 +90,12 @@ def test_open_channel_still_does_what_we_do_by_hand() -> None:
     assert "self.channels_seen[chanid]" in source
 
 
-def test_rekey_limits_are_where_we_raise_them() -> None:
+def test_rekey_limits_are_the_attributes_that_we_raise() -> None:
     for name in ("REKEY_BYTES", "REKEY_PACKETS"):
         assert getattr(paramiko.packet.Packetizer, name) == 2**29
 
 
-def test_channels_seen_is_only_asked_and_told() -> None:
+def test_channels_seen_is_only_set_and_looked_up() -> None:
     assert used(paramiko.transport, r"(.*channels_seen.*)") == {
         "        self.channels_seen = {}  # (id -> True)",
         "            self.channels_seen[chanid] = True",

@@ -1,4 +1,4 @@
-"""Wire and Inbox alone: what paramiko's transport reads, however it arrives."""
+"""Wire and Inbox alone: paramiko's transport reads the same data however it arrives."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from vm.guest.ssh_wire import HEADER, LARGE, READ_AHEAD, ROW, TOGETHER, Inbox, W
 
 @pytest.fixture
 def pair() -> Iterator[tuple[Wire, socket.socket]]:
-    """A patient Wire, and the other end of its TCP connection."""
+    """A Wire that waits for all data of a read, and the other end of its TCP connection."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         wire = Wire(socket.create_connection(listening.getsockname()))
         other = listening.accept()[0]
@@ -25,7 +25,7 @@ def pair() -> Iterator[tuple[Wire, socket.socket]]:
 
 
 class Reading(threading.Thread):
-    """Reads once, elsewhere."""
+    """Reads once, in a thread of its own."""
 
     def __init__(self, wire: Wire, limit: int) -> None:
         super().__init__(daemon=True)
@@ -37,7 +37,7 @@ class Reading(threading.Thread):
     def run(self) -> None:
         try:
             self.data = self._wire.recv(self._limit)
-        except OSError:  # closed between waiting and reading; to paramiko it is the same
+        except OSError:  # closed between waiting and reading; paramiko treats both alike
             self.data = b""
 
     def wait_blocked(self) -> None:
@@ -57,23 +57,23 @@ def test_the_second_part_of_a_packet_wakes_the_reader(pair: tuple[Wire, socket.s
     assert reading.data == data
 
 
-def test_what_came_early_is_handed_out_later(pair: tuple[Wire, socket.socket]) -> None:
+def test_data_that_was_read_ahead_is_returned_later(pair: tuple[Wire, socket.socket]) -> None:
     wire, other = pair
     other.sendall(b"headbodynext")
     assert [wire.recv(4), wire.recv(4), wire.recv(4)] == [b"head", b"body", b"next"]
 
 
-def test_more_than_is_read_ahead(pair: tuple[Wire, socket.socket]) -> None:
+def test_more_data_than_is_read_ahead_arrives_complete(pair: tuple[Wire, socket.socket]) -> None:
     wire, other = pair
     size = 3 * READ_AHEAD
     data = os.urandom(size)
     sending = threading.Thread(target=other.sendall, args=(data,))
     sending.start()
-    got = b""
-    while len(got) < size:
-        got += wire.recv(size - len(got))
+    received = b""
+    while len(received) < size:
+        received += wire.recv(size - len(received))
     sending.join()
-    assert got == data
+    assert received == data
 
 
 def _stream(wire: Wire, other: socket.socket, packets: int = ROW + 1) -> None:
@@ -83,15 +83,15 @@ def _stream(wire: Wire, other: socket.socket, packets: int = ROW + 1) -> None:
         assert wire.recv(HEADER) + wire.recv(LARGE) == packet
 
 
-def test_a_stream_is_awaited_in_heaps(pair: tuple[Wire, socket.socket]) -> None:
+def test_a_stream_of_large_packets_is_read_in_batches(pair: tuple[Wire, socket.socket]) -> None:
     wire, other = pair
     _stream(wire, other)
-    heap = os.urandom(TOGETHER)
-    other.sendall(heap)
-    assert wire.recv(READ_AHEAD - 1) == heap
+    batch = os.urandom(TOGETHER)
+    other.sendall(batch)
+    assert wire.recv(READ_AHEAD - 1) == batch
 
 
-def test_what_a_stream_ends_with_is_not_kept_back(pair: tuple[Wire, socket.socket]) -> None:
+def test_the_end_of_a_stream_is_not_delayed(pair: tuple[Wire, socket.socket]) -> None:
     wire, other = pair
     _stream(wire, other)
     other.sendall(b"h" * HEADER)
@@ -110,7 +110,7 @@ def test_a_small_packet_ends_a_stream(
     _stream(wire, other, ROW)
 
 
-def test_an_early_end_is_seen(pair: tuple[Wire, socket.socket]) -> None:
+def test_an_early_end_is_reported(pair: tuple[Wire, socket.socket]) -> None:
     wire, other = pair
     other.sendall(b"half")
     other.shutdown(socket.SHUT_WR)

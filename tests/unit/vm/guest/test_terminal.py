@@ -67,7 +67,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     config.write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
         f"AuthorizedKeysFile {folder}/key.pub\nStrictModes no\nPermitRootLogin yes\n"
-        f"SetEnv HOME={folder}\n"  # no start files of the account's, whatever they do
+        f"SetEnv HOME={folder}\n"  # without the start files of the account's shell
     )
     assert SSHD is not None, "openssh-server is not installed"
     Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
@@ -88,7 +88,7 @@ def _wait_for_port(port: int) -> None:
 
 
 class Terminal:
-    """A terminal with a person in front of it: types, reads, resizes."""
+    """The terminal of a user, who types, reads and resizes."""
 
     def __init__(self, command: list[str]) -> None:
         self.master, self.slave = pty.openpty()
@@ -110,11 +110,11 @@ class Terminal:
         until = time.monotonic() + PATIENCE
         while text not in self.seen:
             ready, _, _ = select.select([self.master], [], [], until - time.monotonic())
-            assert ready, f"{text!r} did not come, only {self.seen!r}"
+            assert ready, f"{text!r} was not received, only {self.seen!r}"
             self.seen += os.read(self.master, 4096)
         self.seen = self.seen.partition(text)[2]
 
-    def ends(self) -> int:
+    def exit_code(self) -> int:
         return self.child.wait(PATIENCE)
 
     def is_restored(self) -> bool:
@@ -137,42 +137,42 @@ def terminal(command: list[str]) -> Iterator[Terminal]:
         made.close()
 
 
-def test_keys_go_to_the_guest_raw_and_the_terminal_comes_back(sshd: Sshd) -> None:
+def test_keys_go_to_the_guest_raw_and_the_terminal_is_restored(sshd: Sshd) -> None:
     script = "trap 'echo caught' INT; echo ready; read line; echo got:$line; exit 7"
-    with terminal(sshd.command("pty", "bash", "-c", script)) as person:
-        person.expect(b"ready")
-        assert not person.is_restored()
-        person.type(b"\x03")  # Ctrl+C is the guest's, not ours
-        person.expect(b"caught")
-        person.type("grüße\r".encode())
-        person.expect("got:grüße".encode())
-        assert person.ends() == 7
-        assert person.is_restored()
+    with terminal(sshd.command("pty", "bash", "-c", script)) as user:
+        user.expect(b"ready")
+        assert not user.is_restored()
+        user.type(b"\x03")  # Ctrl+C goes to the guest
+        user.expect(b"caught")
+        user.type("grüße\r".encode())
+        user.expect("got:grüße".encode())
+        assert user.exit_code() == 7
+        assert user.is_restored()
 
 
-def test_the_guest_has_our_size_and_follows_it(sshd: Sshd) -> None:
+def test_the_guests_terminal_has_our_size_and_follows_a_resize(sshd: Sshd) -> None:
     script = (
         "trap 'stty size; exit 0' WINCH; stty size; echo ready; while :; do read -t 0.1 x; done"
     )
-    with terminal(sshd.command("pty", "bash", "-c", script)) as person:
-        person.expect(b"24 80")
-        person.expect(b"ready")
-        person.resize(40, 123)
-        person.expect(b"40 123")
-        assert person.ends() == 0
+    with terminal(sshd.command("pty", "bash", "-c", script)) as user:
+        user.expect(b"24 80")
+        user.expect(b"ready")
+        user.resize(40, 123)
+        user.expect(b"40 123")
+        assert user.exit_code() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_ends_us_restores_the_terminal(sshd: Sshd, number: signal.Signals) -> None:
-    with terminal(sshd.command("pty", "bash", "-c", "echo ready; read line")) as person:
-        person.expect(b"ready")
-        person.child.send_signal(number)
-        person.expect(b"restored")
-        assert person.ends() == 128 + number
-        assert person.is_restored()
+    with terminal(sshd.command("pty", "bash", "-c", "echo ready; read line")) as user:
+        user.expect(b"ready")
+        user.child.send_signal(number)
+        user.expect(b"restored")
+        assert user.exit_code() == 128 + number
+        assert user.is_restored()
 
 
-def test_pipes_carry_bytes_both_ways_and_end(sshd: Sshd) -> None:
+def test_pipes_carry_data_both_ways_and_the_exit_code_is_returned(sshd: Sshd) -> None:
     data = os.urandom(3_000_000)
     script = "cat; echo oops >&2; exit 3"
     done = subprocess.run(
@@ -183,7 +183,7 @@ def test_pipes_carry_bytes_both_ways_and_end(sshd: Sshd) -> None:
     assert done.returncode == 3
 
 
-def test_each_output_goes_through_what_is_to_show_it(sshd: Sshd) -> None:
+def test_stdout_and_stderr_go_through_the_shown_filter(sshd: Sshd) -> None:
     script = "echo out; echo error >&2"
     done = subprocess.run(
         sshd.command("shown", "sh", "-c", script), input=b"", capture_output=True, cwd=ROOT
@@ -192,7 +192,7 @@ def test_each_output_goes_through_what_is_to_show_it(sshd: Sshd) -> None:
     assert done.stderr.startswith(b"ERROR\n")
 
 
-def test_a_reader_that_leaves_ends_the_session(sshd: Sshd) -> None:
+def test_a_reader_that_closes_stdout_ends_the_session(sshd: Sshd) -> None:
     child = subprocess.Popen(
         sshd.command("plain", "yes"),
         stdin=subprocess.DEVNULL,
@@ -207,7 +207,7 @@ def test_a_reader_that_leaves_ends_the_session(sshd: Sshd) -> None:
     assert b"BrokenPipeError" in errors
 
 
-def test_a_program_that_was_killed_shows_255(sshd: Sshd) -> None:
+def test_a_killed_program_has_exit_code_255(sshd: Sshd) -> None:
     done = subprocess.run(
         sshd.command("plain", "sh", "-c", "kill -9 $$"), input=b"", capture_output=True, cwd=ROOT
     )
@@ -215,9 +215,9 @@ def test_a_program_that_was_killed_shows_255(sshd: Sshd) -> None:
 
 
 def test_a_lost_connection_is_an_error_not_a_hang(sshd: Sshd) -> None:
-    with terminal(sshd.command("pty", "sh", "-c", "echo ready; read x; kill -9 $PPID")) as person:
-        person.expect(b"ready")
-        person.type(b"\r")
-        person.expect(b"The connection to the virtual machine was lost")
-        assert person.ends() == 1
-        assert person.is_restored()
+    with terminal(sshd.command("pty", "sh", "-c", "echo ready; read x; kill -9 $PPID")) as user:
+        user.expect(b"ready")
+        user.type(b"\r")
+        user.expect(b"The connection to the virtual machine was lost")
+        assert user.exit_code() == 1
+        assert user.is_restored()

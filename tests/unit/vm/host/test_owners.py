@@ -17,9 +17,9 @@ OTHER = 12345
 
 
 @pytest.fixture
-def world_writable(tmp_path: Path) -> Path:
+def sticky(tmp_path: Path) -> Path:
     """A folder with the mode of /tmp."""
-    made = tmp_path / "world-writable"
+    made = tmp_path / "sticky"
     made.mkdir()
     made.chmod(0o1777)
     return made
@@ -31,46 +31,38 @@ def make(path: Path, owner: int = 0) -> Path:
     return path
 
 
-def test_the_users_own_paths_are_not_foreign(world_writable: Path) -> None:
-    mine = make(world_writable / "mine")
+def test_the_users_own_paths_are_not_foreign(sticky: Path) -> None:
+    mine = make(sticky / "mine")
     inner = make(mine / "a databases", OTHER)  # as a container makes it
-    for path in (
-        world_writable,
-        mine,
-        inner,
-        mine / "missing",
-        world_writable / "../world-writable/mine",
-    ):
+    for path in (sticky, mine, inner, mine / "missing", sticky / "../sticky/mine"):
         assert owners.foreign(str(path)) is None, path
 
 
-def test_a_path_of_another_user_and_all_below_are_foreign(world_writable: Path) -> None:
-    foreign = make(world_writable / "foreign", OTHER)
+def test_a_path_of_another_user_and_all_below_are_foreign(sticky: Path) -> None:
+    foreign = make(sticky / "foreign", OTHER)
     make(foreign / "roots")
-    (world_writable / "file").touch()
-    os.chown(world_writable / "file", OTHER, OTHER)
-    for path in (foreign, foreign / "roots", foreign / "missing/too", world_writable / "file"):
-        assert owners.foreign(str(path)) == str(
-            world_writable / path.relative_to(world_writable).parts[0]
-        )
+    (sticky / "file").touch()
+    os.chown(sticky / "file", OTHER, OTHER)
+    for path in (foreign, foreign / "roots", foreign / "missing/too", sticky / "file"):
+        assert owners.foreign(str(path)) == str(sticky / path.relative_to(sticky).parts[0])
 
 
-def test_a_link_and_its_target_are_checked(world_writable: Path, tmp_path: Path) -> None:
-    mine, foreign = make(world_writable / "mine"), make(world_writable / "foreign", OTHER)
+def test_a_link_and_its_target_are_checked(sticky: Path, tmp_path: Path) -> None:
+    mine, foreign = make(sticky / "mine"), make(sticky / "foreign", OTHER)
     (mine / "leads there").symlink_to("../foreign")
     assert owners.foreign(str(mine / "leads there" / "x")) == str(foreign)
     (tmp_path / "home").mkdir()
-    (world_writable / "trap").symlink_to(tmp_path / "home")  # as another user may prepare it
-    os.lchown(world_writable / "trap", OTHER, OTHER)
-    assert owners.foreign(str(world_writable / "trap")) == str(world_writable / "trap")
-    os.lchown(world_writable / "trap", 0, 0)
-    assert owners.foreign(str(world_writable / "trap")) is None
-    (world_writable / "circle").symlink_to("circle")
-    owners.foreign(str(world_writable / "circle"))  # it returns
+    (sticky / "trap").symlink_to(tmp_path / "home")  # as another user may prepare it
+    os.lchown(sticky / "trap", OTHER, OTHER)
+    assert owners.foreign(str(sticky / "trap")) == str(sticky / "trap")
+    os.lchown(sticky / "trap", 0, 0)
+    assert owners.foreign(str(sticky / "trap")) is None
+    (sticky / "circle").symlink_to("circle")
+    owners.foreign(str(sticky / "circle"))  # it returns
 
 
-def test_a_missing_folder_is_made_so_that_no_other_user_can_make_it(world_writable: Path) -> None:
-    missing = world_writable / "new"
+def test_a_missing_folder_is_made_so_that_no_other_user_can_make_it(sticky: Path) -> None:
+    missing = sticky / "new"
     assert owners.foreign(str(missing / "deep")) == str(missing)
     assert not missing.exists()
     assert owners.foreign(str(missing / "deep"), make=True) is None
