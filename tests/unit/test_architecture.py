@@ -3,8 +3,7 @@
 A rule is a function from a tree (path → text) to complaints. Every rule is run on this checkout,
 on a small clean tree, and on that tree with its fault planted: a rule that cannot fail is no rule.
 To change a rule, change it here and say why in the commit. Documents have rules of their own:
-`test_documents.py`. Layers and cycles of imports are
-import-linter's (pyproject.toml).
+`test_documents.py`. import-linter checks layers and cycles of imports (pyproject.toml).
 """
 
 import ast
@@ -29,7 +28,7 @@ TOP_LEVEL = {
 }  # fmt: skip
 PACKAGES = ("vm", "engine", "desktop")
 FILE_LINES, FUNCTION_LINES = 400, 60
-# What only some places may import; the empty tuple is nowhere. A place is a file or a folder.
+# What only some places may import; an empty tuple means none. A place is a file or a folder.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "PySide6": ("desktop/",),
     "docker": ("engine/docker/",),
@@ -44,7 +43,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "subprocess": ("vm/host/process.py",),
     "click": ("engine/cli/",),
     "rich": ("engine/cli/",),
-    # The window's way to the supervisor: what a user can ask of it is in desktop/actions/.
+    # The window's client of the supervisor. What a user can request is in desktop/actions/.
     "engine.client.launch": (
         "engine/",
         "desktop/session/",
@@ -55,14 +54,14 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "asyncio": (),
     "pickle": (),
 }
-# A failure of any kind is caught here, for nothing further out would report it.
+# Only these may catch every exception: no caller of theirs would report it.
 BOUNDARIES = {
     "desktop/session/tasks.py": "Task",
     "engine/control/dispatch.py": "control dispatch",
     "vm/lifecycle/worker.py": "the machine worker",
     "engine/cli/output.py": "the excepthook",
 }
-# What may be read of the window's link to the supervisor; all else of it is for desktop/actions/.
+# What any module may read of the window's link to the supervisor; actions may use all of it.
 LINK_STATE = {"changed", "home", "problem", "auto_suspended", "requested", "state", "status"}
 LINK_OWNER = {"open", "close"}  # in app.py, which makes the link
 EMPTY_NAMES = {"util", "utils", "helpers", "manager", "managers", "misc", "common"}
@@ -150,7 +149,7 @@ def banned_imports(tree: Tree) -> Iterator[str]:
             hit = any(name == banned or name.startswith(banned + ".") for name in imported)
             hit = hit or bool(owner and attribute in attributes)
             if hit and not path.startswith(places):
-                yield f"{path} uses {banned}, which belongs to {' and '.join(places) or 'nobody'}"
+                yield f"{path} uses {banned}; allowed in: {', '.join(places) or 'no file'}"
 
 
 def ceilings(tree: Tree) -> Iterator[str]:
@@ -166,7 +165,7 @@ def ceilings(tree: Tree) -> Iterator[str]:
 
 
 def broad_excepts(tree: Tree) -> Iterator[str]:
-    """A handler that ends by raising again lets everything through, so it is not one."""
+    """A handler that ends by raising again does not count, because it swallows nothing."""
     for path, root in python(tree, *PACKAGES):
         found = sum(_swallows_everything(node) for node in ast.walk(root))
         if found > (path in BOUNDARIES):
@@ -189,8 +188,8 @@ def _names_everything(expression: ast.expr) -> bool:
 
 
 def link_verbs(tree: Tree) -> Iterator[str]:
-    """What a user can ask of the engine is a function of desktop/actions/, and nowhere else: only
-    so is it the same for each page, the tray, the palette and the banner."""
+    """Each request of a user to the engine is a function of desktop/actions/, so that every page,
+    the tray, the palette and the banner do the same."""
     for path, root in python(tree, "desktop"):
         if path.startswith(("desktop/actions/", "desktop/session/")):
             continue
@@ -216,15 +215,15 @@ def literal_spreads(tree: Tree) -> Iterator[str]:
 def docstrings(tree: Tree) -> Iterator[str]:
     for path, root in python(tree):
         if not ast.get_docstring(root):
-            yield f"{path} does not begin by saying what it is for"
+            yield f"{path} has no docstring that says what it is for"
 
 
 def names(tree: Tree) -> Iterator[str]:
-    """A name that says nothing about its content collects whatever has no place."""
+    """A module with an empty name collects code that belongs elsewhere."""
     for path, root in python(tree):
-        said = [part.removesuffix(".py") for part in PurePosixPath(path).parts]
-        said += [node.name for node in ast.walk(root) if isinstance(node, ast.ClassDef)]
-        for name in said:
+        parts = [part.removesuffix(".py") for part in PurePosixPath(path).parts]
+        parts += [node.name for node in ast.walk(root) if isinstance(node, ast.ClassDef)]
+        for name in parts:
             words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().split("_")
             if EMPTY_NAMES & set(words):
                 yield f"{path}: the name {name} does not say what is in it"
@@ -245,7 +244,7 @@ def nothing_left_open(tree: Tree) -> Iterator[str]:
 
 
 def every_test_runs(tree: Tree) -> Iterator[str]:
-    """No test is skipped, expected to fail, or waits for time to pass. A bench measures time."""
+    """No test is skipped, expected to fail, or sleeps. A bench may sleep: it measures time."""
     banned = {"skip", "skipif", "xfail", "importorskip", "skipTest"}
     for path, root in python(tree, "tests"):
         for node in ast.walk(root):
@@ -253,11 +252,11 @@ def every_test_runs(tree: Tree) -> Iterator[str]:
                 yield f"{path}:{node.lineno}: {ast.unparse(node)}"
         used = {ast.unparse(node) for node in ast.walk(root) if isinstance(node, ast.Attribute)}
         if "time.sleep" in used | set(imports(path, root)) and not path.startswith("tests/bench/"):
-            yield f"{path} sleeps: wait for what you are waiting for"
+            yield f"{path} sleeps: wait for the condition instead"
 
 
 def no_addresses(tree: Tree) -> Iterator[str]:
-    """Registries and mirrors are the computer's own settings; Galley names none of them. Links to
+    """Registries and mirrors are settings of the host; Galley names none of them. Links to
     manuals, standards and bug reports are welcome."""
     address = re.compile(r"\b(?:https?|ftp|git)://(?:[^/\s]*@)?(([A-Za-z0-9.-]+\.[a-z]{2,})\b\S*)")
     for path, text in tree.items():
@@ -296,7 +295,7 @@ CLEAN: Tree = {
     "docs/a.md": "https://www.rfc-editor.org/rfc/rfc9112 https://github.com/a/b/issues/1\n",
 }
 EVERY_EXCEPT = '"""X."""\ntry:\n    x()\nexcept {}:\n    pass\n'
-ASKS_BY_ITSELF = '"""X."""\ndef f():\n    from engine.client.launch import connect_only\n'
+BYPASSES_ACTIONS = '"""X."""\ndef f():\n    from engine.client.launch import connect_only\n'
 SUPPRESS = '"""X."""\nimport contextlib\nwith contextlib.suppress(Exception):\n    x()\n'
 FAULTS: list[tuple[Rule, str, str]] = [
     (banned_imports, "engine/new.py", '"""X."""\nimport PySide6.QtCore\n'),
@@ -308,7 +307,7 @@ FAULTS: list[tuple[Rule, str, str]] = [
     (banned_imports, "engine/new.py", '"""X."""\nimport socket\nsocket.socket(socket.AF_UNIX)\n'),
     (banned_imports, "engine/new.py", '"""X."""\nfrom socket import AF_UNIX\n'),
     (banned_imports, "vm/new.py", '"""X."""\nimport asyncio\n'),
-    (banned_imports, "desktop/pages/new.py", ASKS_BY_ITSELF),
+    (banned_imports, "desktop/pages/new.py", BYPASSES_ACTIONS),
     (ceilings, "vm/new.py", LONG_FILE),
     (ceilings, "tests/new.py", LONG_FUNCTION),
     (ceilings, "dev", "#!/usr/bin/env python3\n" + LONG_FILE),
@@ -345,7 +344,7 @@ RULES = list(dict.fromkeys(rule for rule, _, _ in FAULTS))
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_checkout_keeps(rule: Rule) -> None:
+def test_checkout_follows(rule: Rule) -> None:
     complaints = list(rule(checkout()))
     assert not complaints, "\n".join(complaints)
 

@@ -59,7 +59,7 @@ def _exists(path: str, tree: Tree) -> bool:
 
 
 def dead_links(tree: Tree) -> Iterator[str]:
-    """A link without a host leads to a file of this tree, seen from its page."""
+    """A link without a host leads to a file of this tree, relative to its page."""
     for page, text in documents(tree):
         for target in _LINK.findall(text):
             path = target.partition("#")[0]
@@ -77,7 +77,7 @@ def long_overview(tree: Tree) -> Iterator[str]:
 
 
 def _normal(package: str) -> str:
-    """One spelling for all that an index takes for the same name (PEP 503)."""
+    """The normalized spelling of a package name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
@@ -94,7 +94,7 @@ CLEAN: Tree = {
     "```\nengine/old.py\n```\n",
     "docs/dev/a.md": "[up](../../ARCHITECTURE.md#start) [folder](../dev) [here](#a)\n",
     "engine/bridge/bridge.py": "",
-    "tests/unit/engine/bridge/gone.py": "",  # its path ends like one that is looked for
+    "tests/unit/engine/bridge/gone.py": "",  # ends like a path that FAULTS names
     PINS: "# pins\na.b==1\nc==2\n",
     NOTICES: "`a.b` `c`\n",
 }
@@ -113,7 +113,7 @@ RULES = list(dict.fromkeys(rule for rule, _, _ in FAULTS))
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_documents_keep(rule: Rule) -> None:
+def test_documents_follow(rule: Rule) -> None:
     complaints = list(rule(checkout()))
     assert not complaints, "\n".join(complaints)
 

@@ -1,4 +1,4 @@
-"""The suite's two pytests beside each other, here as scripts that pretend."""
+"""The suite's two parallel pytest processes, with scripts in their place."""
 
 import os
 import signal
@@ -24,19 +24,19 @@ except KeyboardInterrupt:
 """
 
 
-def python(script: str, *words: str) -> list[str]:
-    return [sys.executable, "-c", script, *words]
+def python(script: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", script, *arguments]
 
 
-def ran(shown: Sequence[str], held: Sequence[str]) -> tuple[int, list[str]]:
-    """In a process of its own, for it takes over its signals."""
-    words = python(RUN, repr(shown), repr(held))
-    done = subprocess.run(words, cwd=lanes.ROOT, capture_output=True, text=True, timeout=50)
+def run_both(shown: Sequence[str], held: Sequence[str]) -> tuple[int, list[str]]:
+    """Runs in a process of its own, because it handles the signals of its process."""
+    command = python(RUN, repr(shown), repr(held))
+    done = subprocess.run(command, cwd=lanes.ROOT, capture_output=True, text=True, timeout=50)
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()
 
 
-def test_both_run_at_once_and_are_shown_one_after_the_other(tmp_path: Path) -> None:
+def test_both_run_in_parallel_and_their_output_is_shown_in_order(tmp_path: Path) -> None:
     pipes = [str(tmp_path / name) for name in ("there", "back")]
     for pipe in pipes:
         os.mkfifo(pipe)
@@ -44,22 +44,22 @@ def test_both_run_at_once_and_are_shown_one_after_the_other(tmp_path: Path) -> N
     shown = "import sys; print(1, flush=True); open(sys.argv[1]).read(); open(sys.argv[2], 'w')"
     held = "import sys; print(3, flush=True); open(sys.argv[1], 'w'); open(sys.argv[2]).read()"
     both = (python(f"{shown}; print(2)", *pipes), python(f"{held}; print(4)", *pipes))
-    assert ran(*both) == (0, ["1", "2", "3", "4"])
+    assert run_both(*both) == (0, ["1", "2", "3", "4"])
 
 
 @pytest.mark.parametrize(("one", "other", "both"), [(0, 1, 1), (5, 0, 5), (2, 1, 2)])
-def test_either_may_fail(one: int, other: int, both: int) -> None:
+def test_a_failure_of_either_is_returned(one: int, other: int, both: int) -> None:
     fails = [python(f"raise SystemExit({code})") for code in (one, other)]
-    assert ran(*fails) == (both, [])
+    assert run_both(*fails) == (both, [])
 
 
-def test_one_that_is_killed_has_failed() -> None:
+def test_a_killed_process_counts_as_failed() -> None:
     killed = python("import os; os.kill(os.getpid(), 9)")
-    assert ran(python("print(1)"), killed) == (1, ["1"])
+    assert run_both(python("print(1)"), killed) == (1, ["1"])
 
 
 @pytest.mark.parametrize("number", lanes.ENDING)
-def test_a_signal_ends_both_in_order(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_both_after_their_cleanup(tmp_path: Path, number: signal.Signals) -> None:
     begun = [tmp_path / name for name in ("shown", "held")]
     both = [repr(python(WAITS, str(file))) for file in begun]
     with subprocess.Popen(
@@ -67,18 +67,18 @@ def test_a_signal_ends_both_in_order(tmp_path: Path, number: signal.Signals) -> 
     ) as running:
         wait_until(lambda: all(file.exists() for file in begun))
         running.send_signal(number)
-        said, _ = running.communicate(timeout=50)
-    assert (running.returncode, said.splitlines()) == (2, ["cleared away"] * 2)
+        stdout, _ = running.communicate(timeout=50)
+    assert (running.returncode, stdout.splitlines()) == (2, ["cleared away"] * 2)
 
 
-def test_neither_has_the_mounts_of_the_other() -> None:
+def test_each_has_a_mount_namespace_of_its_own() -> None:
     shows = python("import os; print(os.readlink('/proc/self/ns/mnt'))")
-    _, namespaces = ran(shows, shows)
+    _, namespaces = run_both(shows, shows)
     assert len(namespaces) == 2
     assert os.readlink("/proc/self/ns/mnt") not in namespaces
 
 
-def test_every_test_is_in_one() -> None:
+def test_every_test_folder_is_in_one_of_the_lanes() -> None:
     files = lanes.ROOT.glob("tests/**/test_*.py")
     folders = {f"tests/{file.relative_to(lanes.ROOT).parts[1]}" for file in files}
     assert {*lanes.SHOWN, *lanes.HELD, "tests/windows"} == folders

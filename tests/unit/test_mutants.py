@@ -1,4 +1,4 @@
-"""The mutator: which changes it makes, and how it counts what tests say of each."""
+"""The mutator: the changes that it makes, and how it counts the results of the tests."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def changes(source: str) -> list[str]:
         ("é = 'é'; x = 'a'", ["'é' → 'éX'", "'a' → 'aX'"]),
     ],
 )
-def test_what_is_changed(source: str, expected: list[str]) -> None:
+def test_the_mutants_of_a_line(source: str, expected: list[str]) -> None:
     assert changes(source) == expected
 
 
@@ -57,7 +57,7 @@ def test_what_is_changed(source: str, expected: list[str]) -> None:
         "x = y",
     ],
 )
-def test_what_is_left_alone(source: str) -> None:
+def test_text_annotations_and_logging_are_not_mutated(source: str) -> None:
     assert changes(source) == []
 
 
@@ -99,7 +99,7 @@ def test_is_large() -> None:
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "vm").mkdir()
-    (tmp_path / "vm" / "__init__.py").touch()  # so that it goes before the vm of this tree
+    (tmp_path / "vm" / "__init__.py").touch()  # so that it precedes the vm of this tree
     (tmp_path / "vm" / "m.py").write_text(MODULE)
     (tmp_path / "tests" / "unit" / "vm").mkdir(parents=True)
     (tmp_path / "tests" / "unit" / "vm" / "test_m.py").write_text(TESTS)
@@ -110,7 +110,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_killed_hung_and_survived(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_killed_hung_and_survived_mutants_are_counted(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     known = Module(equivalent=(Equivalent("return size", "a reason"), Equivalent("gone", "none")))
     score = mutants.examine("vm/m.py", known, None, 1)
     assert (score.made, score.equivalent, score.killed, score.hung) == (7, 1, 5, 1)
@@ -142,20 +144,20 @@ def test(server):
 
 
 @pytest.mark.parametrize(
-    ("first", "ends_by_itself"),
+    ("first", "cleans_up"),
     [("pass", True), ("signal.signal(signal.SIGINT, signal.SIG_IGN)", False)],
 )
-def test_one_that_hangs_is_interrupted_and_what_it_started_is_ended(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, first: str, ends_by_itself: bool
+def test_a_run_that_hangs_is_interrupted_and_its_processes_are_ended(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, first: str, cleans_up: bool
 ) -> None:
-    monkeypatch.setattr(mutants, "GRACE", 5.0 if ends_by_itself else 0.2)
+    monkeypatch.setattr(mutants, "GRACE", 5.0 if cleans_up else 0.2)
     (tree / "test_hanging.py").write_text(HANGING.format(first=first))
     assert mutants.run_tests(tree, ("test_hanging.py",), 2.0, keep_bytecode=False) is None
-    assert (tree / "ended").exists() is ends_by_itself
+    assert (tree / "ended").exists() is cleans_up
     assert not psutil.pid_exists(int((tree / "pid").read_text()))
 
 
-def test_tests_that_fail_by_themselves_count_for_nothing(tree: Path) -> None:
+def test_tests_that_fail_without_a_mutant_are_an_error(tree: Path) -> None:
     (tree / "tests" / "unit" / "vm" / "test_m.py").write_text("def test() -> None:\n    assert 0\n")
     with pytest.raises(mutants.TestsFail, match="fail without a mutant"):
         mutants.examine("vm/m.py", Module(), None, 1)
@@ -170,7 +172,7 @@ def test_a_sample_is_the_same_for_the_same_seed() -> None:
     assert len({tuple(mutants.sample(found, 3, seed)) for seed in range(9)}) > 1
 
 
-def test_the_share_is_of_those_that_are_not_equivalent() -> None:
+def test_the_killed_share_excludes_equivalent_mutants() -> None:
     survivor = mutants_of(MODULE)[0]
     score = Score(12, 2, 9, 1, (survivor,))
     assert score.share == 90
@@ -180,7 +182,7 @@ def test_the_share_is_of_those_that_are_not_equivalent() -> None:
 
 
 @pytest.mark.parametrize(("least", "code"), [("90", 0), ("91", 1)])
-def test_too_few_killed_is_a_failure(
+def test_too_few_killed_mutants_are_a_failure(
     least: str, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score = Score(10, 0, 9, 0, tuple(mutants_of(MODULE)[:1]))
@@ -189,7 +191,7 @@ def test_too_few_killed_is_a_failure(
     assert mutants.main(["vm/m.py", "--least", least]) == code
 
 
-def test_every_module_in_the_list_is_there_with_its_tests() -> None:
+def test_every_listed_module_exists_with_its_tests() -> None:
     for name, module in mutants.read_modules(mutants.ROOT / "tests" / "mutants.toml").items():
         found = mutants_of((mutants.ROOT / name).read_text())
         for entry in module.equivalent:

@@ -1,4 +1,4 @@
-"""What tests of mutants can change of the computer, and what of them stays behind."""
+"""What tests of mutants can change on the host, and what remains of them."""
 
 import subprocess
 from pathlib import Path
@@ -18,8 +18,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, script: str) -> None:
-    words = confined(folder, ["sh", "-ec", script])
-    done = subprocess.run(words, cwd=folder, capture_output=True, timeout=30, check=False)
+    command = confined(folder, ["sh", "-ec", script])
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -31,14 +31,14 @@ def test_only_the_folder_can_be_written_to(folder: Path) -> None:
     assert not Path("/galley-test").exists()
 
 
-def test_mounts_and_network_namespaces_end_with_it(folder: Path) -> None:
+def test_mounts_and_network_namespaces_end_with_the_command(folder: Path) -> None:
     run(folder, "mkdir m; mount -t tmpfs m m; touch m/x; ip netns add galley-sandbox; ip netns")
     assert list((folder / "m").iterdir()) == []
     assert str(folder) not in MOUNTS.read_text()
     assert not Path("/run/netns/galley-sandbox").exists()
 
 
-def test_mounts_of_other_tests_are_not_kept(folder: Path) -> None:
+def test_mounts_of_other_tests_are_not_held(folder: Path) -> None:
     """A test that cuts the power waits until no mount namespace has its file system."""
     place = folder.parent / "place"
     place.mkdir()
@@ -49,7 +49,7 @@ def test_mounts_of_other_tests_are_not_kept(folder: Path) -> None:
         subprocess.run(["umount", place], check=True)
 
 
-def test_it_keeps_its_words_and_its_exit_code(folder: Path) -> None:
-    words = confined(folder, ["sh", "-c", 'echo "$@"; exit 7', "sh", "a b", "*"])
-    done = subprocess.run(words, capture_output=True, timeout=30, check=False)
+def test_arguments_and_exit_code_are_passed_through(folder: Path) -> None:
+    command = confined(folder, ["sh", "-c", 'echo "$@"; exit 7', "sh", "a b", "*"])
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (7, b"a b *\n")
