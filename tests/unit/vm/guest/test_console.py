@@ -83,11 +83,11 @@ def test_a_log_is_cut_while_the_machine_runs(log: Path, monkeypatch: pytest.Monk
         until = threading.Event()
         while os.fstat(file.fileno()).st_size > LIMIT:
             assert not until.wait(0.01)
-        file.write(b"and it goes on\n")
+        file.write(b"appended after a cut\n")
     has_ended.set()
     watcher.join(10)
     assert not watcher.is_alive()
-    assert "and it goes on" in log.read_text()
+    assert "appended after a cut" in log.read_text()
     assert Console(log).lines() == ["linux", "sshd", "ready"]
 
 

@@ -16,7 +16,7 @@ from vm.host import net
 from vm.host.forwarder import Address, Forwarder
 
 LONG_ENOUGH = 30.0  # seconds
-SIZE = 3 * 1024 * 1024  # bytes; more than the buffers of the sockets between
+SIZE = 3 * 1024 * 1024  # bytes; more than the socket buffers in between hold
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def _serve(server: socket.socket) -> None:
 
 def _echo(client: socket.socket) -> None:
     with client:
-        client.sendall(_all(client))
+        client.sendall(_read_all(client))
 
 
-def _all(stream: socket.socket) -> bytes:
+def _read_all(stream: socket.socket) -> bytes:
     return b"".join(iter(lambda: stream.recv(65536), b""))
 
 
@@ -58,19 +58,19 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _ask(port: int, data: bytes) -> bytes:
+def _send_and_receive(port: int, data: bytes) -> bytes:
     with socket.create_connection(("::1", port), timeout=LONG_ENOUGH) as client:
         client.sendall(data)
         client.shutdown(socket.SHUT_WR)
-        return _all(client)
+        return _read_all(client)
 
 
 def test_data_and_half_closes_are_forwarded_both_ways(forwarder: Forwarder, echo: int) -> None:
     port = _free_port()
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
     data = os.urandom(SIZE)
-    assert _ask(port, data) == data
-    assert _ask(port, b"again") == b"again"
+    assert _send_and_receive(port, data) == data
+    assert _send_and_receive(port, b"again") == b"again"
 
 
 def test_many_connections_are_forwarded_at_once(forwarder: Forwarder, echo: int) -> None:
@@ -78,7 +78,7 @@ def test_many_connections_are_forwarded_at_once(forwarder: Forwarder, echo: int)
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
     answers: list[bytes] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(_ask(port, b"x" * 10_000)))
+        threading.Thread(target=lambda: answers.append(_send_and_receive(port, b"x" * 10_000)))
         for _ in range(50)
     ]
     for thread in threads:
@@ -96,14 +96,14 @@ def test_a_closed_port_is_free_and_can_be_reopened(forwarder: Forwarder, echo: i
         forwarder.close("tcp", ("::1", port))
         assert net.is_free("::1", port)
         with pytest.raises(ConnectionRefusedError):
-            _ask(port, b"")
+            _send_and_receive(port, b"")
 
 
 def test_without_a_listener_the_client_is_disconnected(forwarder: Forwarder) -> None:
     port = _free_port()
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", net.free_port()))
     with pytest.raises(OSError, match=r"Broken pipe|reset|not connected"):
-        _ask(port, b"x" * SIZE)
+        _send_and_receive(port, b"x" * SIZE)
 
 
 def test_a_taken_port_is_an_error(forwarder: Forwarder, echo: int) -> None:
@@ -189,7 +189,7 @@ def test_a_connection_without_a_thread_is_closed(
     with socket.create_connection(("::1", port), timeout=LONG_ENOUGH) as client:
         assert client.recv(1) == b""
     blocked_threads.clear()
-    assert _ask(port, b"later") == b"later"
+    assert _send_and_receive(port, b"later") == b"later"
     assert "can't start new thread" in caplog.text
     forwarder.close("tcp", ("::1", port))
 
@@ -211,7 +211,7 @@ def test_a_port_whose_thread_cannot_start_is_an_error(
     assert net.is_free("::1", port)
     blocked_threads.clear()
     forwarder.open("tcp", ("::1", port), ("127.0.0.1", echo))
-    assert _ask(port, b"now") == b"now"
+    assert _send_and_receive(port, b"now") == b"now"
 
 
 def test_a_connection_beyond_the_file_limit_is_served_later(
@@ -241,7 +241,7 @@ def test_a_connection_beyond_the_file_limit_is_served_later(
             module.log.removeHandler(handler)
         client.sendall(b"late")
         client.shutdown(socket.SHUT_WR)
-        assert _all(client) == b"late"
+        assert _read_all(client) == b"late"
     assert len(caplog.records) <= 1 + (time.monotonic() - began) / module.PAUSE, (
         "it retries without a pause"
     )

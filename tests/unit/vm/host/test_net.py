@@ -111,7 +111,7 @@ UNPRIVILEGED = """
 import os
 from vm.host import net
 if os.geteuid() == 0:
-    os.unshare(os.CLONE_NEWNET)  # where no setting allows lower ports
+    os.unshare(os.CLONE_NEWNET)  # there, ports below 1024 are privileged
     os.setuid(65534)
 code = net.bind_error("0.0.0.0", 80)
 error = net.bind_failed("0.0.0.0", 80, "tcp", code, os.strerror(code or 0))

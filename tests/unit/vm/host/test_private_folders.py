@@ -12,7 +12,7 @@ from vm.host.paths import Home, home_at
 
 @pytest.fixture
 def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Home, Path]:
-    """One with a name too long for sockets, and the default one; both exist."""
+    """A home whose path is too long for sockets, and the default home; both exist."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ("state" * 30)))  # too long for sockets

@@ -74,12 +74,12 @@ def served(
     assert not serving.is_alive()
 
 
-def ask(client: paramiko.SFTPClient, kind: int, *arguments: Any) -> paramiko.Message:
+def send_request(client: paramiko.SFTPClient, kind: int, *arguments: Any) -> paramiko.Message:
     answer: paramiko.Message = cast(Any, client)._request(kind, *arguments)[1]
     return answer
 
 
-def ask_in_bytes(client: paramiko.SFTPClient, kind: int, body: bytes) -> None:
+def send_raw_request(client: paramiko.SFTPClient, kind: int, body: bytes) -> None:
     """Sends a request that paramiko's client does not have."""
     inner: Any = client
     number = inner.request_number
@@ -98,11 +98,11 @@ def repeat_mkdir(client: paramiko.SFTPClient, path: str) -> None:
     packet.add_byte(bytes([CMD_MKDIR]))
     packet.add_string(path)
     cast(Any, with_mode(0o777))._pack(packet)
-    ask_in_bytes(client, CMD_EXTENDED, packet.asbytes())
+    send_raw_request(client, CMD_EXTENDED, packet.asbytes())
 
 
 def open_file(client: paramiko.SFTPClient, path: str) -> bytes:
-    return ask(client, CMD_OPEN, path, SFTP_FLAG_READ, SFTPAttributes()).get_binary()
+    return send_request(client, CMD_OPEN, path, SFTP_FLAG_READ, SFTPAttributes()).get_binary()
 
 
 def with_mode(mode: int) -> SFTPAttributes:
@@ -120,7 +120,7 @@ def test_a_listing_does_not_follow_a_link_out_of_the_share(folder: Path, positio
     with served(folder) as client:
         for arguments in ((CMD_OPENDIR, path), (CMD_EXTENDED, REOPEN, b"name", path, 1, 0)):
             with pytest.raises(OSError, match=REFUSED):
-                ask(client, *arguments)
+                send_request(client, *arguments)
         assert client.listdir("/") == ["link"]
 
 
@@ -144,9 +144,11 @@ def test_nothing_outside_a_share_changes_through_a_link(folder: Path) -> None:
             partial(client.utime, "/empty", (1, 1)),
             partial(client.readlink, "/link/secret"),
             partial(client.lstat, "/link/secret"),
-            partial(ask, client, CMD_STAT, "/link/secret"),
+            partial(send_request, client, CMD_STAT, "/link/secret"),
             partial(repeat_mkdir, client, "/empty"),
-            partial(ask, client, CMD_EXTENDED, REOPEN, b"n", "/link/secret", 0, SFTP_FLAG_READ),
+            partial(
+                send_request, client, CMD_EXTENDED, REOPEN, b"n", "/link/secret", 0, SFTP_FLAG_READ
+            ),
         ):
             with pytest.raises(OSError, match=REFUSED):
                 attempt()
@@ -177,7 +179,7 @@ def test_a_parent_folder_that_becomes_a_link_is_not_followed(
 ) -> None:
     """It becomes one just before the last system call."""
     if system == "Windows":
-        return  # it has no such call: docs/dev/threat-model.md says so
+        return  # it has no such call: see docs/dev/threat-model.md
     (folder / "parent").mkdir()
     plain = os.unlink
 
@@ -203,7 +205,7 @@ def test_every_request_for_a_private_path_is_refused(folder: Path) -> None:
         for path in ("/home", "/home/run", "/home/run/key", "/home/link", "/home/new"):
             for attempt in (
                 partial(client.lstat, path),
-                partial(ask, client, CMD_STAT, path),
+                partial(send_request, client, CMD_STAT, path),
                 partial(client.listdir, path),
                 partial(client.open, path),
                 partial(client.open, path, "w"),
@@ -218,8 +220,8 @@ def test_every_request_for_a_private_path_is_refused(folder: Path) -> None:
                 partial(client.chmod, path, 0o777),
                 partial(client.truncate, path, 0),
                 partial(repeat_mkdir, client, path),
-                partial(ask, client, CMD_EXTENDED, REOPEN, b"n", path, 0, SFTP_FLAG_READ),
-                partial(ask, client, CMD_EXTENDED, REOPEN, b"n", path, 1, 0),
+                partial(send_request, client, CMD_EXTENDED, REOPEN, b"n", path, 0, SFTP_FLAG_READ),
+                partial(send_request, client, CMD_EXTENDED, REOPEN, b"n", path, 1, 0),
             ):
                 with pytest.raises(OSError, match="denied"):
                     attempt()

@@ -26,7 +26,7 @@ from paramiko.sftp import (
     int64,
 )
 
-from tests.unit.vm.sftp.test_attacks import ask, ask_in_bytes, open_file, served
+from tests.unit.vm.sftp.test_attacks import open_file, send_raw_request, send_request, served
 from vm.host.open_files import Budget
 from vm.sftp.server import REOPEN
 
@@ -47,7 +47,9 @@ def test_one_read_returns_at_most_256_kib(folder: Path) -> None:
             handle = open_file(client, "/sparse")
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
-            reply = ask(client, CMD_READ, handle, int64(LARGE // 2), 0xFFFFFFFF).get_string()
+            reply = send_request(
+                client, CMD_READ, handle, int64(LARGE // 2), 0xFFFFFFFF
+            ).get_string()
             assert len(reply) == 256 << 10
             assert tracemalloc.get_traced_memory()[1] - before < LARGE // 8
     finally:
@@ -59,11 +61,11 @@ def test_a_listing_is_sent_in_parts(folder: Path) -> None:
     for name in names:
         (folder / name).touch()
     with served(folder) as client:
-        handle = ask(client, CMD_OPENDIR, "/").get_binary()
+        handle = send_request(client, CMD_OPENDIR, "/").get_binary()
         seen = set()
         with contextlib.suppress(EOFError):
             while True:
-                reply = ask(client, CMD_READDIR, handle)
+                reply = send_request(client, CMD_READDIR, handle)
                 number = reply.get_int()
                 assert 0 < number <= 100
                 for _ in range(number):
@@ -73,7 +75,7 @@ def test_a_listing_is_sent_in_parts(folder: Path) -> None:
         assert seen == names
         tracemalloc.start()
         try:
-            handles = [ask(client, CMD_OPENDIR, "/").get_binary() for _ in range(20)]
+            handles = [send_request(client, CMD_OPENDIR, "/").get_binary() for _ in range(20)]
             assert tracemalloc.get_traced_memory()[0] < 2 << 20, (
                 "no listing is in memory as a whole"
             )
@@ -84,7 +86,7 @@ def test_a_listing_is_sent_in_parts(folder: Path) -> None:
 
 
 def close(client: paramiko.SFTPClient, handle: bytes) -> None:
-    ask_in_bytes(client, CMD_CLOSE, len(handle).to_bytes(4, "big") + handle)
+    send_raw_request(client, CMD_CLOSE, len(handle).to_bytes(4, "big") + handle)
 
 
 @contextlib.contextmanager
@@ -118,12 +120,12 @@ def test_all_shares_together_open_half_of_the_file_limit(folder: Path) -> None:
         ):
             for client in (one, two):
                 with pytest.raises(OSError, match="Failure"):
-                    ask(client, *arguments)
+                    send_request(client, *arguments)
         socket.socket().close()  # the process can still open files
         assert one.lstat("/file").st_size == 0
         for _ in range(2):
             close(*handles.pop())
-        listing = ask(two, CMD_OPENDIR, "/").get_binary()
+        listing = send_request(two, CMD_OPENDIR, "/").get_binary()
         with pytest.raises(OSError, match="Failure"):
             open_file(one, "/file")
         close(two, listing)
@@ -152,7 +154,7 @@ def test_a_truncated_request_is_refused_at_once(folder: Path) -> None:
     packet.add_int(0x80000000)
     packet.add_int(0xFFFFFFFF)
     with served(folder) as client, pytest.raises(OSError, match="Failure"):
-        ask_in_bytes(client, CMD_SETSTAT, packet.asbytes())
+        send_raw_request(client, CMD_SETSTAT, packet.asbytes())
 
 
 def test_no_request_hashes_a_file(folder: Path) -> None:
@@ -160,9 +162,11 @@ def test_no_request_hashes_a_file(folder: Path) -> None:
     with served(folder) as client:
         handle = open_file(client, "/file")
         with pytest.raises(OSError, match="unsupported"):
-            ask(client, CMD_EXTENDED, "check-file", handle, "md5", int64(0), int64(1 << 40), 256)
+            send_request(
+                client, CMD_EXTENDED, "check-file", handle, "md5", int64(0), int64(1 << 40), 256
+            )
 
 
 def test_a_request_of_one_mib_ends_the_connection(folder: Path) -> None:
     with served(folder) as client, pytest.raises((paramiko.SSHException, ConnectionError)):
-        ask(client, CMD_STAT, "x" * (1 << 20))
+        send_request(client, CMD_STAT, "x" * (1 << 20))

@@ -146,17 +146,17 @@ ODD = b"not \xff UTF-8"
 
 def names(client: paramiko.SFTPClient, path: bytes) -> list[bytes]:
     """Lists as sshfs does: paramiko's own client takes names in UTF-8 only."""
-    ask = cast(Any, client)._request
-    handle = ask(CMD_OPENDIR, path)[1].get_binary()
+    request = cast(Any, client)._request
+    handle = request(CMD_OPENDIR, path)[1].get_binary()
     found = []
     with contextlib.suppress(EOFError):
         while True:
-            reply = ask(CMD_READDIR, handle)[1]
+            reply = request(CMD_READDIR, handle)[1]
             for _ in range(reply.get_int()):
                 found.append(reply.get_string())
                 reply.get_string()
                 cast(Any, SFTPAttributes)._from_msg(reply)
-    ask(CMD_CLOSE, handle)
+    request(CMD_CLOSE, handle)
     return found
 
 
@@ -199,15 +199,15 @@ def test_the_fsync_extension_syncs_the_file(
 ) -> None:
     synced: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(_identity(os.fstat(handle))))
-    ask = cast(Any, client)._request
+    request = cast(Any, client)._request
     with client.open("/file", "w") as file:
         file.write(b"x")
         file.flush()
-        ask(CMD_EXTENDED, FSYNC, file.handle)
+        request(CMD_EXTENDED, FSYNC, file.handle)
     assert synced == [_identity((folder / "file").stat())]
     for unknown in ((FSYNC, b"no handle"), ("hardlink@example.com", b"/a", b"/b")):
         with pytest.raises(OSError, match=r"Bad message|unsupported"):
-            ask(CMD_EXTENDED, *unknown)
+            request(CMD_EXTENDED, *unknown)
 
 
 def _identity(seen: os.stat_result) -> tuple[int, int]:

@@ -114,14 +114,16 @@ def test_an_explicit_setting_is_used(guest: Guest, choose: Callable[..., Acceler
     assert guest.boots == 0
 
 
-def test_reasons_for_absence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_reason_for_a_missing_accelerator_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(accel, "KVM", tmp_path / "kvm")
-    assert (why := accel.why_missing("kvm"))
-    assert why.code == "accelerator.no_kvm"
+    assert (reason := accel.why_missing("kvm"))
+    assert reason.code == "accelerator.no_kvm"
     (tmp_path / "kvm").touch()
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    assert (why := accel.why_missing("kvm"))
-    assert why.code == "accelerator.kvm_closed"
+    assert (reason := accel.why_missing("kvm"))
+    assert reason.code == "accelerator.kvm_closed"
 
 
 def test_the_first_error_line_is_reported() -> None:

@@ -211,7 +211,9 @@ def qemu(directory: MachineDir) -> Iterator[Server]:
     server.end()
 
 
-def test_a_session_is_with_our_machine(directory: MachineDir, qemu: Server) -> None:
+def test_control_checks_that_the_session_is_with_our_machine(
+    directory: MachineDir, qemu: Server
+) -> None:
     entry = Running(process.Identity(1, 2.0), UUID, 40022, TCG, SPEC)
     with running.control(directory, entry) as session:
         session.execute("quit")
@@ -314,7 +316,7 @@ def test_an_exiting_process_is_found_until_its_last_thread_has_ended(
 
 
 def test_a_process_of_another_user_is_not_found(directory: MachineDir) -> None:
-    """Its name, uuid and socket can be read in `ps` and copied."""
+    """Another user can read the machine's name, uuid and socket in `ps` and copy them."""
     backend = QemuBackend()
     directory.root.chmod(0o755)
     with process_of_other(directory.root, "qemu-system-test", arguments(directory)) as pid:

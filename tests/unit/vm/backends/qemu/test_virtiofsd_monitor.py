@@ -16,7 +16,7 @@ from vm.backends.qemu.shares import virtiofsd
 from vm.directory import MachineDir
 from vm.host import process
 
-# Limits itself to 100 files, then keeps as many open as the last line of its stdin says.
+# Limits itself to 100 files, then keeps as many open as the last line of its stdin requests.
 SERVER = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
@@ -164,10 +164,10 @@ def test_on_older_kernels_each_open_file_is_counted(
     server.hold(80)
     plain = os.stat
 
-    def stat(path: str, *words: object, **more: object) -> object:
+    def stat(path: str, *arguments: object, **more: object) -> object:
         if str(path).endswith("/fd"):
             return os.stat_result([0] * 10)
-        return plain(path, *words, **more)  # type: ignore[arg-type]
+        return plain(path, *arguments, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "stat", stat)
     watch = Watch(directory)

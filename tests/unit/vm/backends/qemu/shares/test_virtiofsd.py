@@ -67,7 +67,7 @@ def test_guest_users_other_than_root_get_subordinate_ids() -> None:
     assert virtiofsd.options(share("/home/ann"), Path("/s"), rights)[4:] == [
         *("--translate-uid=squash-guest:1000:0:1", f"--translate-uid={above}"),
         "--translate-uid=host:0:1000:1",
-        # The user's group is itself one of the ids above those that are lent.
+        # The gid 70000 is in the range above, so it needs no rule of its own.
         *(f"--translate-gid={above}", "--translate-gid=host:0:70000:1"),
     ]
 
@@ -142,8 +142,8 @@ def test_each_folder_is_served_and_sweep_leaves_no_process(
     spawned: list[int] = []
     spawn_detached = process.spawn_detached
 
-    def spawn(*words: Any, **options: Any) -> process.Identity:
-        identity = spawn_detached(*words, **options)
+    def spawn(*arguments: Any, **options: Any) -> process.Identity:
+        identity = spawn_detached(*arguments, **options)
         spawned.append(identity.pid)
         return identity
 
