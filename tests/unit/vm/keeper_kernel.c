@@ -1,4 +1,4 @@
-/* Stands in for the kernel in the tests of the guest agent. Its state is in files of the folder KERNEL:
+/* Stands in for the kernel in the tests of the guest agent. Its state is in the folder KERNEL:
  *
  *   frozen    exists while the disk is frozen
  *   freezing  exists once a freeze has begun
@@ -9,8 +9,8 @@
  *   reseeded  exists once the pool was reseeded
  *   filled    the bytes of memory that were filled, one call per line
  *
- * A file of /proc or /sys is the file of that last name in KERNEL, for writing, and for reading if the
- * test has made it.
+ * A file of /proc or /sys is replaced by the file of that last name in KERNEL: for writing always,
+ * for reading if the test has made it.
  *
  * Linked in with -Wl,--wrap= for ioctl, clock_settime, fstatvfs, open, fopen and madvise.
  */
