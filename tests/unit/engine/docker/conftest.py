@@ -1,4 +1,4 @@
-"""Fixtures of the Docker client: a real dockerd with a network of its own, and a client on it.
+"""Fixtures for the Docker client's tests: a real dockerd with its own network, and a client.
 
 They need root, dockerd and busybox-static; `./dev test` installs them.
 """
@@ -20,11 +20,11 @@ from tests.unit.engine.bridge.servers import IMAGE, Dockerd, docker
 
 
 class NetworkedDockerd(Dockerd):
-    """One whose containers have networks and published ports, all inside its own namespace."""
+    """A dockerd whose containers have networks and published ports, in its own namespace."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._netns = f"galley-sdk-{os.getpid()}"  # the bridge's tests have one at the same time
+        self._netns = f"galley-sdk-{os.getpid()}"  # the bridge's tests have another
 
     def start(self) -> None:
         super().start()
@@ -34,7 +34,7 @@ class NetworkedDockerd(Dockerd):
         return [option for option in super()._options() if option != "--bridge=none"]
 
     def _import_image(self) -> None:
-        """Every program of busybox, and a folder for temporary files."""
+        """Import an image with every busybox applet and a /tmp folder."""
         root = self.folder / "root"
         programs = root / "bin"
         programs.mkdir(parents=True)
@@ -67,7 +67,7 @@ def endpoint(dockerd: Dockerd) -> Endpoint:
 
 @pytest.fixture
 def client(endpoint: Endpoint) -> Iterator[DockerClient]:
-    """Afterwards the engine has no containers and no volumes."""
+    """Removes all containers and volumes afterwards."""
     made = DockerClient(endpoint)
     yield made
     for container in made.containers.list():
@@ -84,11 +84,11 @@ def containers(client: DockerClient) -> Containers:
 
 @pytest.fixture
 def web(containers: Containers) -> str:
-    """A container that runs until it is told to end."""
+    """A container that runs until it is stopped."""
     return containers.run(sleeper("web"))
 
 
 def sleeper(name: str, **more: object) -> RunSpec:
-    """One that ends at once when it is stopped, which process 1 does not do by itself."""
+    """A container that exits at once on SIGTERM, which process 1 ignores by default."""
     script = "trap 'exit 0' TERM; sleep 1000 & wait"
     return RunSpec(IMAGE, name, ("sh", "-c", script), **more)  # type: ignore[arg-type]

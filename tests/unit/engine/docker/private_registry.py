@@ -1,4 +1,4 @@
-"""A registry that asks for a login, beside a test's dockerd and in its network namespace."""
+"""A registry that requires a login, beside a test's dockerd and in its network namespace."""
 
 import bcrypt
 
@@ -17,7 +17,7 @@ auth: {{htpasswd: {{realm: private, path: "{folder}/htpasswd"}}}}
 
 
 class PrivateRegistry(Registry):
-    """For USER with PASSWORD, and nobody else."""
+    """Accepts only USER with PASSWORD."""
 
     def start(self) -> None:
         hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()

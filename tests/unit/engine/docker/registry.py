@@ -1,7 +1,7 @@
-"""A real registry beside a test's dockerd, in the same network namespace, and a slow way to it.
+"""A real registry in the network namespace of a test's dockerd, and a rate-limiting proxy to it.
 
-Run as a program (`registry.py LISTEN TARGET RATE`) it is that slow way: a proxy that lets through
-RATE bytes a second, so that a test can look at a pull in its middle.
+Run as a program (`registry.py LISTEN TARGET RATE`) this module is the proxy: it forwards RATE bytes
+a second, so that a test can observe a pull in progress.
 """
 
 import shutil
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.unit.engine.bridge.servers import Dockerd, wait_until
 
-PORT, SLOW_PORT = 5000, 5001  # in a namespace where nobody else listens
+PORT, SLOW_PORT = 5000, 5001  # in a namespace without other listeners
 RATE = 4 * 1024 * 1024
 FAST, SLOW = f"127.0.0.1:{PORT}", f"127.0.0.1:{SLOW_PORT}"
 
@@ -29,7 +29,7 @@ http: {{addr: "{address}"}}
 
 
 class Registry:
-    """A registry without a login, and the proxy before it."""
+    """A registry without a login, and the proxy in front of it."""
 
     def __init__(self, dockerd: Dockerd, folder: Path) -> None:
         self._inside = ["nsenter", f"--net=/run/netns/{dockerd._netns}"]
@@ -60,7 +60,7 @@ class Registry:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """Connected, and saying nothing."""
+        """Stop the processes: connections stay open, and no data arrives."""
         for process in self._processes:
             process.send_signal(signal.SIGSTOP)
         yield
@@ -68,13 +68,13 @@ class Registry:
             process.send_signal(signal.SIGCONT)
 
     def forget(self) -> None:
-        """Lose every image."""
+        """Delete every image."""
         shutil.rmtree(self._folder / "registry")
 
 
 def _proxy(listen: int, target: int, rate: int) -> None:
     with socket.create_server(("127.0.0.1", listen)) as server:
-        print("listening on", listen, flush=True)  # noqa: T201 - who started us waits for it
+        print("listening on", listen, flush=True)  # noqa: T201 - the parent waits for it
         while True:
             client, _ = server.accept()
             registry = socket.create_connection(("127.0.0.1", target))
@@ -89,7 +89,7 @@ def _copy(source: socket.socket, sink: socket.socket, rate: int) -> None:
             sink.sendall(data)
             if rate:
                 pace.wait(len(data) / rate)
-    except OSError:  # either end has had enough
+    except OSError:  # either end has closed its connection
         pass
     for end in (source, sink):
         end.close()

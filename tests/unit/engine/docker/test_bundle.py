@@ -1,4 +1,4 @@
-"""A bundle has no secret of a real dockerd, in whatever place it is."""
+"""A diagnostics bundle contains no secret of a real dockerd, wherever the secret is stored."""
 
 import base64
 import json
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def planted(place: str) -> str:
-    """A secret without the look of one. Each place has its own, so that a failure names it."""
+    """A secret that does not look like one; it names its place, for the failure message."""
     return f"Kestrel{place.title().replace('-', '')}Heron"
 
 
 class DebuggedDockerd(NetworkedDockerd):
-    """With a daemon.json that has secrets in it, and all that it does in its log."""
+    """A dockerd with secrets in its daemon.json and debug lines in its log."""
 
     def __init__(self, folder: Path, config: Path) -> None:
         super().__init__(folder)
@@ -49,8 +49,8 @@ class DebuggedDockerd(NetworkedDockerd):
         return [*super()._options(), f"--config-file={self._config}"]
 
 
-class Inside:
-    """A guest whose commands run here, and whose dockerd's log is that of `server`."""
+class LocalGuest:
+    """A guest whose commands run on this computer, with the dockerd log of `server`."""
 
     def __init__(self, server: Dockerd) -> None:
         self._log = str(server.folder / "dockerd.log")
@@ -120,7 +120,7 @@ FILES = {
 
 
 def _plant(server: Dockerd, home: Home) -> list[str]:
-    """The secrets that are there now, in objects and in files."""
+    """Put secrets into Docker objects and into files; return them."""
     places = ["daemon-label", "log-tag", "log-env", "mirror", "daemon-proxy", "runtime"]
 
     def filled(text: str) -> str:
@@ -140,7 +140,7 @@ def _plant(server: Dockerd, home: Home) -> list[str]:
 
 
 def _plant_login(home: Home) -> list[str]:
-    """A registry's login in docker's config.json; both also stand in a log."""
+    """Write a registry login to docker's config.json and to a log; return its secrets."""
     password = planted("registry")
     login = base64.b64encode(f"me:{password}".encode()).decode()
     folder = Path(os.environ["DOCKER_CONFIG"])
@@ -151,7 +151,7 @@ def _plant_login(home: Home) -> list[str]:
 
 
 def _our_keys(home: Home) -> list[str]:
-    """Our own keys as a log may hold them; each is written to one."""
+    """Write Galley's own keys to a log, in every form that a log may contain; return them."""
     make_key(home.machine / "id_ed25519", home.machine / "id_ed25519.pub")
     control = home.run / "control.key"
     control.write_bytes(b"0123456789abcdef" * 4)
@@ -168,7 +168,7 @@ def test_a_bundle_holds_no_planted_secret(server: Dockerd, home: Home, tmp_path:
     secrets = _plant(server, home) + _our_keys(home)
     log = (server.folder / "dockerd.log").read_text()
     for place in ("env", "exec-env", "label", "build-argument"):
-        assert planted(place) in log, "dockerd's debug log held it"
+        assert planted(place) in log, "dockerd's debug log contains the secret"
     assert (
         planted("attached") in get(lambda: connect(home.docker_socket), "/containers/json").decode()
     )
@@ -176,7 +176,7 @@ def test_a_bundle_holds_no_planted_secret(server: Dockerd, home: Home, tmp_path:
     facts = Facts(
         home,
         SettingsStore(home).load(),
-        guest=cast(Guest, Inside(server)),
+        guest=cast(Guest, LocalGuest(server)),
         status=EngineStatus(
             "0", "", Status(MachineState.RUNNING, "qemu"), EngineHealth(reachable=True)
         ),
@@ -191,11 +191,11 @@ def test_a_bundle_holds_no_planted_secret(server: Dockerd, home: Home, tmp_path:
              if secret.lower() in text.lower()]  # fmt: skip
     assert not found
 
-    _is_useful(content)
+    _check_useful_content(content)
 
 
-def _is_useful(content: dict[str, str]) -> None:
-    """What a maintainer reads first is all there."""
+def _check_useful_content(content: dict[str, str]) -> None:
+    """Check what a maintainer reads first."""
     (container,) = json.loads(content["engine/containers.json"])
     assert (container["Names"], container["State"]) == (["/front"], "running")
     assert container["Ports"][0]["PublicPort"] == 8080

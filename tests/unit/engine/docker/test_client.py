@@ -1,4 +1,4 @@
-"""The whole client: engine, events, cancelling, threads, no engine."""
+"""The client as a whole: engine info, events, cancellation, threads, unreachable engines."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from vm.errors import Cancelled, EngineUnreachable
 
 
-def test_the_engine_says_what_it_is(client: DockerClient) -> None:
+def test_info_describes_the_engine(client: DockerClient) -> None:
     info = client.info()
     assert info.api == client.ping()
     assert info.storage_driver == "vfs"
@@ -24,7 +24,7 @@ def test_the_engine_says_what_it_is(client: DockerClient) -> None:
     assert info.version
 
 
-def test_disk_use_counts(client: DockerClient) -> None:
+def test_disk_use_counts_images_and_volumes(client: DockerClient) -> None:
     client.containers.create(RunSpec(IMAGE, "user", ("true",)))
     client.containers.wire.post("/volumes/create", {"Name": "unused"})
     use = client.disk_use()
@@ -33,7 +33,7 @@ def test_disk_use_counts(client: DockerClient) -> None:
     assert ("unused", 0) in use.volume_sizes
 
 
-def test_events_past_and_to_come_until_cancelled(client: DockerClient) -> None:
+def test_past_and_new_events_are_streamed_until_cancelled(client: DockerClient) -> None:
     begin = client.containers.detail(
         client.containers.run(RunSpec(IMAGE, "past", ("true",)))
     ).started
@@ -68,7 +68,7 @@ def test_many_threads_use_one_client(client: DockerClient) -> None:
     assert found == [4] * 200
 
 
-def test_nobody_there_is_said(tmp_path: Path) -> None:
+def test_an_unreachable_engine_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EngineUnreachable, match="does not answer"):
         DockerClient(Endpoint("none", f"unix://{tmp_path}/none.sock"))
     with pytest.raises(EngineUnreachable, match="ssh"):
@@ -82,7 +82,7 @@ def test_nobody_there_is_said(tmp_path: Path) -> None:
         DockerClient(Endpoint("tls", "tcp://127.0.0.1:9", ca, ca, ca))
 
 
-def test_cancel_calls_what_is_being_closed_once() -> None:
+def test_a_cancel_calls_active_callbacks_once() -> None:
     cancel = Cancel()
     called: list[str] = []
     with cancel.closing(lambda: called.append("over")):

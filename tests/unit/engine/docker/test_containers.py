@@ -1,4 +1,4 @@
-"""Every verb on containers, against a real dockerd, and what it says when it refuses."""
+"""Every operation on containers, against a real dockerd, and the errors it raises."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def only(containers: Containers) -> Container:
     return found
 
 
-def test_a_row_says_what_is_shown(containers: Containers) -> None:
+def test_a_row_describes_a_running_container(containers: Containers) -> None:
     ports = (Port(53, "udp"), Port(80, "tcp", "", 18080), Port(81, "tcp", "127.0.0.1", 18081))
     mounts = (Mount("volume", "data", "/data"), Mount("bind", "/tmp", "/host", True))
     made = containers.run(sleeper("web", ports=ports, mounts=mounts))
@@ -36,7 +36,7 @@ def test_a_row_says_what_is_shown(containers: Containers) -> None:
     assert row.created > 1_700_000_000
 
 
-def test_a_row_of_one_that_has_ended_has_its_exit_code(containers: Containers) -> None:
+def test_a_row_of_an_exited_container_has_its_exit_code(containers: Containers) -> None:
     containers.run(RunSpec(IMAGE, "job", ("sh", "-c", "exit 3")))
     wait_until(lambda: only(containers).state is ContainerState.EXITED)
     assert only(containers).exit_code == 3
@@ -62,7 +62,7 @@ def test_compose_and_health_are_read_from_labels_and_status() -> None:
     assert found.health == "starting"
 
 
-def test_it_stops_starts_pauses_and_is_killed(containers: Containers, web: str) -> None:
+def test_pause_stop_start_restart_kill_rename_and_remove(containers: Containers, web: str) -> None:
     def state() -> str:
         return only(containers).state
 
@@ -84,7 +84,7 @@ def test_it_stops_starts_pauses_and_is_killed(containers: Containers, web: str) 
     assert containers.list() == ()
 
 
-def test_detail_gives_back_what_was_asked_for(containers: Containers) -> None:
+def test_detail_returns_the_spec_of_the_run(containers: Containers) -> None:
     spec = RunSpec(
         IMAGE, "full", ("sleep", "1000"), ("/bin/busybox",), ("A=1", "B=two words"),
         (Port(80, "tcp", "127.0.0.1", 18080), Port(9000, "udp")),
@@ -103,11 +103,11 @@ def test_detail_gives_back_what_was_asked_for(containers: Containers) -> None:
     assert dict(found.modes)["ipc"] == "private"
 
 
-def test_detail_leaves_to_the_image_what_is_the_images(containers: Containers) -> None:
+def test_the_spec_in_detail_omits_the_images_defaults(containers: Containers) -> None:
     assert containers.detail(containers.create(RunSpec(IMAGE, "plain", ("true",)))).spec.env == ()
 
 
-def test_update_changes_limits_while_it_runs(client: DockerClient, web: str) -> None:
+def test_update_changes_limits_of_a_running_container(client: DockerClient, web: str) -> None:
     containers = client.containers
     containers.update(web, memory=64 << 20, cpus=0.5, restart="always")
     spec = containers.detail(web).spec
@@ -120,7 +120,7 @@ def test_update_changes_limits_while_it_runs(client: DockerClient, web: str) -> 
     assert (spec.memory, spec.restart) == (client.info().memory, "no")
 
 
-def test_prune_takes_what_has_ended_and_says_so(containers: Containers, web: str) -> None:
+def test_prune_removes_and_reports_stopped_containers(containers: Containers, web: str) -> None:
     containers.create(RunSpec(IMAGE, "done", ("true",)))
     containers.list()
     assert containers.prune().names == ("done",)
@@ -136,17 +136,17 @@ def test_changes_and_processes(containers: Containers, web: str) -> None:
     assert shell.memory > 100_000
 
 
-def test_run_in_gives_output_and_exit_code(containers: Containers, web: str) -> None:
+def test_run_in_returns_output_and_exit_code(containers: Containers, web: str) -> None:
     script = "echo out; echo err >&2; exit 7"
-    code, said = containers.run_in(web, ("sh", "-c", script))
-    assert code == 7
-    assert sorted(said.split()) == [b"err", b"out"]
-    code, said = containers.run_in(web, ("no-such-program",))
-    assert code in (126, 127)
-    assert b"executable file not found" in said
+    exit_code, output = containers.run_in(web, ("sh", "-c", script))
+    assert exit_code == 7
+    assert sorted(output.split()) == [b"err", b"out"]
+    exit_code, output = containers.run_in(web, ("no-such-program",))
+    assert exit_code in (126, 127)
+    assert b"executable file not found" in output
 
 
-def test_namespaces_are_those_of_the_kernel(containers: Containers, web: str) -> None:
+def test_namespaces_match_the_kernels(containers: Containers, web: str) -> None:
     found = {one.kind: one.inode for one in containers.namespaces(web)}
     assert {"pid", "net", "mnt", "uts", "ipc"} <= set(found)
     pid = containers.detail(web).pid
@@ -156,13 +156,13 @@ def test_namespaces_are_those_of_the_kernel(containers: Containers, web: str) ->
     assert containers.namespaces(web) == ()
 
 
-def test_inspect_is_json_for_people(containers: Containers, web: str) -> None:
-    said = containers.inspect(web)
-    assert json.loads(said)["Id"] == web
-    assert b'\n  "' in said
+def test_inspect_is_indented_json(containers: Containers, web: str) -> None:
+    text = containers.inspect(web)
+    assert json.loads(text)["Id"] == web
+    assert b'\n  "' in text
 
 
-def test_a_run_that_does_not_start_leaves_nothing(containers: Containers) -> None:
+def test_a_failed_run_leaves_no_container(containers: Containers) -> None:
     with pytest.raises(EngineRefused, match="executable file not found") as caught:
         containers.run(RunSpec(IMAGE, "bad", ("no-such-program",)))
     assert caught.value.hint == "The image has no such program."
@@ -170,7 +170,7 @@ def test_a_run_that_does_not_start_leaves_nothing(containers: Containers) -> Non
     assert containers.list() == ()
 
 
-def test_a_port_that_is_taken_is_named(containers: Containers) -> None:
+def test_a_port_conflict_names_the_port_and_its_container(containers: Containers) -> None:
     ports = (Port(80, "tcp", "", 18080),)
     containers.run(sleeper("first", ports=ports))
     with pytest.raises(EngineRefused) as caught:
@@ -181,7 +181,7 @@ def test_a_port_that_is_taken_is_named(containers: Containers) -> None:
     assert [one.name for one in containers.list()] == ["first"]
 
 
-def test_a_name_that_is_taken(containers: Containers, web: str) -> None:
+def test_a_duplicate_name_is_a_conflict(containers: Containers, web: str) -> None:
     containers.list()
     with pytest.raises(ObjectConflict) as caught:
         containers.create(sleeper("web"))
@@ -191,7 +191,7 @@ def test_a_name_that_is_taken(containers: Containers, web: str) -> None:
     assert caught.value.hint.startswith("Choose another name")
 
 
-def test_what_is_not_there(containers: Containers) -> None:
+def test_a_missing_container_or_image_is_reported(containers: Containers) -> None:
     with pytest.raises(ObjectGone) as caught:
         containers.start("nope")
     assert caught.value.summary == "No such container: nope."
@@ -202,7 +202,9 @@ def test_what_is_not_there(containers: Containers) -> None:
     assert caught.value.hint == "Pull the image first."
 
 
-def test_what_does_not_fit_the_state(containers: Containers, web: str) -> None:
+def test_an_operation_that_the_state_forbids_is_a_conflict(
+    containers: Containers, web: str
+) -> None:
     with pytest.raises(ObjectConflict, match="is running") as caught:
         containers.remove(web)
     assert caught.value.hint == "Stop the container first, or remove it by force."
@@ -216,11 +218,11 @@ def test_a_thousand_rows_are_decoded_fast(client: DockerClient, web: str) -> Non
     """15 ms is the goal on an idle computer; a test that shares its CPU allows more."""
     row = msgspec.json.decode(client.containers.wire.get("/containers/json"))[0]
     answer = msgspec.json.encode([row] * 1000)
-    best = min(_took(answer) for _ in range(5))
+    best = min(_decode_seconds(answer) for _ in range(5))
     assert best < 0.045
 
 
-def _took(answer: bytes) -> float:
+def _decode_seconds(answer: bytes) -> float:
     begin = time.perf_counter()
     assert len(container_rows.rows(answer)) == 1000
     return time.perf_counter() - begin

@@ -1,4 +1,4 @@
-"""dockerd's words as sentences with hints, for the ones that no test here can provoke."""
+"""dockerd's messages as sentences with hints, for errors that no other test can provoke."""
 
 import pytest
 
@@ -88,7 +88,7 @@ def test_long_ids_are_shortened() -> None:
     assert clean(f"x {ID} y", {}).english == "X 0123456789ab y."
 
 
-def test_it_crosses_the_control_socket() -> None:
+def test_an_error_keeps_its_type_across_the_control_socket() -> None:
     error = refused("in use", 409, "DELETE /x")
     assert isinstance(from_problem(error.to_problem()), ObjectConflict)
     assert error.details == "HTTP 409 DELETE /x\nin use"

@@ -1,4 +1,4 @@
-"""Files of containers, running and not, against a real dockerd."""
+"""Files in running and stopped containers, against a real dockerd."""
 
 import os
 from pathlib import Path
@@ -30,13 +30,13 @@ def files(client: DockerClient) -> Files:
 
 @pytest.fixture
 def full(client: DockerClient, files: Files) -> str:
-    """A running container with one of everything in /d."""
+    """A running container with every kind of file in /d."""
     container = client.containers.run(RunSpec(IMAGE, "full", ("sh", "-c", SCRIPT)))
-    wait_until(lambda: _is_there(files, container, "/d/ready"))
+    wait_until(lambda: _exists(files, container, "/d/ready"))
     return container
 
 
-def _is_there(files: Files, container: str, path: str) -> bool:
+def _exists(files: Files, container: str, path: str) -> bool:
     try:
         files.read(container, path)
     except ObjectGone:
@@ -59,13 +59,17 @@ def _check(entries: dict[str, FileEntry]) -> None:
     assert (entries["link"].target, entries["away"].target) == ("file", "/etc/hostname")
 
 
-def test_both_ways_list_the_same(files: Files, full: str, client: DockerClient) -> None:
+def test_running_and_stopped_containers_list_the_same(
+    files: Files, full: str, client: DockerClient
+) -> None:
     _check(_listed(files, full, "/d", running=True))
     client.containers.stop(full)
     _check(_listed(files, full, "/d/", running=False))
 
 
-def test_the_quick_way_is_taken(files: Files, full: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_container_is_listed_without_its_archive(
+    files: Files, full: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def children(*_: object) -> None:
         raise AssertionError("the archive was read")
 
@@ -73,8 +77,10 @@ def test_the_quick_way_is_taken(files: Files, full: str, monkeypatch: pytest.Mon
     assert "bin" in _listed(files, full, "/", running=True)
 
 
-def test_an_image_without_find(files: Files, full: str, client: DockerClient) -> None:
-    """And one that is said to run, but does not."""
+def test_an_image_without_find_is_listed_from_the_archive(
+    files: Files, full: str, client: DockerClient
+) -> None:
+    """The archive is also read when a container that is listed as running has stopped."""
     made = Wire(client.api).post(f"/containers/{full}/exec", {"Cmd": ["rm", "/bin/find"]})
     Wire(client.api).post(f"/exec/{msgspec.json.decode(made)['Id']}/start", {"Detach": False})
     _check(_listed(files, full, "/d", running=True))
@@ -82,7 +88,7 @@ def test_an_image_without_find(files: Files, full: str, client: DockerClient) ->
     _check(_listed(files, full, "/d", running=True))
 
 
-def test_a_folder_behind_a_link(files: Files, full: str, client: DockerClient) -> None:
+def test_a_symlink_to_a_folder_is_listed(files: Files, full: str, client: DockerClient) -> None:
     script = "ln -s /d/sub /d/short"
     made = Wire(client.api).post(f"/containers/{full}/exec", {"Cmd": ["sh", "-c", script]})
     Wire(client.api).post(f"/exec/{msgspec.json.decode(made)['Id']}/start", {"Detach": False})
@@ -91,14 +97,16 @@ def test_a_folder_behind_a_link(files: Files, full: str, client: DockerClient) -
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_what_cannot_be_listed(files: Files, full: str, running: bool) -> None:
+def test_listing_a_missing_path_or_a_file_fails(files: Files, full: str, running: bool) -> None:
     with pytest.raises(ObjectGone):
         files.list_folder(full, "/missing", running, Cancel())
     with pytest.raises(EngineRefused):
         files.list_folder(full, "/d/file", running, Cancel())
 
 
-def test_listing_has_a_bound(files: Files, full: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_with_too_many_entries_is_refused(
+    files: Files, full: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(archive, "MOST", 10_000)
     with pytest.raises(EngineRefused, match="too many entries"):
         files.list_folder(full, "/bin", False, Cancel())

@@ -25,7 +25,7 @@ LARGE = 24 * 1024 * 1024
 
 @pytest.fixture
 def images(client: DockerClient) -> Iterator[Images]:
-    """Afterwards the engine has the one image that it began with."""
+    """Removes all containers and all images but the initial one afterwards."""
     made = client.images
     yield made
     for container in client.containers.list():
@@ -47,7 +47,7 @@ def registry(dockerd: Dockerd) -> Iterator[Registry]:
 
 @pytest.fixture
 def large(images: Images, tmp_path: Path, registry: Registry) -> str:
-    """The name of an image that is only in the registry and takes seconds to pull."""
+    """The name of an image that is only in the registry; a pull takes seconds."""
     _import(images, tmp_path / "large.tar", f"{FAST}/large:1", os.urandom(LARGE))
     list(images.push(f"{FAST}/large:1", Cancel()))
     images.remove(f"{FAST}/large:1")
@@ -150,7 +150,7 @@ def test_pull_of_an_unknown_tag(images: Images, registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("ref", ["UPPER", "x://y", "a b", "-/x"])
-def test_pull_of_what_is_no_name(images: Images, ref: str) -> None:
+def test_pull_of_an_invalid_name(images: Images, ref: str) -> None:
     with pytest.raises(EngineRefused):
         list(images.pull(ref, Cancel()))
 
@@ -160,15 +160,15 @@ def test_push_of_an_unknown_image(images: Images, registry: Registry) -> None:
         list(images.push(f"{FAST}/not-here:1", Cancel()))
 
 
-def _begun(pull: Iterator[TransferProgress]) -> TransferProgress:
-    """The first report that says that bytes have come."""
+def _first_progress(pull: Iterator[TransferProgress]) -> TransferProgress:
+    """The first report with received bytes."""
     return next(progress for progress in pull if progress.fraction)
 
 
 def test_cancel_in_the_middle_of_a_pull(images: Images, large: str) -> None:
     cancel = Cancel()
     pull = images.pull(large, cancel)
-    assert (_begun(pull).fraction or 1.0) < 1.0
+    assert (_first_progress(pull).fraction or 1.0) < 1.0
     threading.Timer(0.1, cancel.set).start()
     with pytest.raises(Cancelled):
         list(pull)
@@ -180,7 +180,7 @@ def test_cancel_while_the_registry_is_silent(
 ) -> None:
     cancel = Cancel()
     pull = images.pull(large, cancel)
-    _begun(pull)
+    _first_progress(pull)
     with registry.silent():
         threading.Timer(0.3, cancel.set).start()
         with pytest.raises(Cancelled):
@@ -188,10 +188,10 @@ def test_cancel_while_the_registry_is_silent(
         assert not [each for each in threading.enumerate() if each.name.startswith("transfer")]
 
 
-def test_a_pull_that_fails_in_its_middle(images: Images, large: str, registry: Registry) -> None:
-    """dockerd tries again when the connection is lost, and gives up when the layer is."""
+def test_a_pull_that_fails_midway(images: Images, large: str, registry: Registry) -> None:
+    """dockerd retries after a lost connection, and gives up when the layer is missing."""
     pull = images.pull(large, Cancel())
-    _begun(pull)
+    _first_progress(pull)
     registry.stop()
     registry.forget()
     registry.start()
@@ -213,7 +213,7 @@ def test_save_and_load(images: Images, tmp_path: Path) -> None:
     assert {"first:1", "second:2"} <= _tags(images)
 
 
-def test_save_that_is_cancelled_leaves_nothing(images: Images, tmp_path: Path) -> None:
+def test_a_cancelled_save_leaves_no_file(images: Images, tmp_path: Path) -> None:
     _import(images, tmp_path / "in.tar", "wide:1", os.urandom(LARGE))
     path, cancel = tmp_path / "saved.tar", Cancel()
     save = images.save(["wide:1"], path, cancel)
@@ -224,19 +224,19 @@ def test_save_that_is_cancelled_leaves_nothing(images: Images, tmp_path: Path) -
     assert os.listdir(tmp_path) == ["in.tar"]
 
 
-def test_save_of_what_is_not_there(images: Images, tmp_path: Path) -> None:
+def test_save_of_a_missing_image(images: Images, tmp_path: Path) -> None:
     with pytest.raises(ObjectGone):
         list(images.save(["nothing:1"], tmp_path / "saved.tar", Cancel()))
     assert os.listdir(tmp_path) == []
 
 
-def test_save_where_nothing_can_be_written(images: Images) -> None:
+def test_save_to_an_unwritable_path(images: Images) -> None:
     with pytest.raises(HostError):
         list(images.save([IMAGE], Path("/proc/saved.tar"), Cancel()))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a tar file" * 1000])
-def test_load_of_something_else(images: Images, tmp_path: Path, content: bytes) -> None:
+def test_load_of_a_file_that_is_no_tar(images: Images, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(EngineRefused):
@@ -248,7 +248,7 @@ def test_load_of_a_missing_file(images: Images, tmp_path: Path) -> None:
         list(images.load(tmp_path / "missing", Cancel()))
 
 
-def test_prune_takes_what_its_preview_says(
+def test_prune_removes_what_its_preview_lists(
     images: Images, client: DockerClient, tmp_path: Path
 ) -> None:
     _import(images, tmp_path / "a.tar", "unused:1", b"a" * 100_000)

@@ -1,4 +1,4 @@
-"""The files of one layer, in each of the ways in which engines save images; an image's history."""
+"""The files of one layer, in every layout of a saved image; an image's history."""
 
 import gzip
 import hashlib
@@ -14,13 +14,13 @@ from vm.errors import EngineRefused
 
 
 def _tar(files: Mapping[str, bytes]) -> bytes:
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 FIRST = _tar({"etc/one": b"1", "etc/.wh.gone": b"", "var/.wh..wh..opq": b""})
@@ -50,25 +50,25 @@ def test_a_layer_is_found_in_every_layout(layout: str) -> None:
     assert [(entry.name, entry.size, entry.kind) for entry in found] == [("/usr/two", 2, "file")]
 
 
-def test_what_a_layer_takes_away_is_said() -> None:
+def test_files_that_a_layer_deletes_are_listed() -> None:
     found = layers.files([_tar(SAVED["plain"])], _hash(FIRST))
     kinds = [(entry.name, entry.kind) for entry in found]
     assert kinds == [("/etc/one", "file"), ("/etc/gone", "deleted"), ("/var", "deleted")]
 
 
 @pytest.mark.parametrize("layout", SAVED)
-def test_a_layer_that_is_not_there(layout: str) -> None:
+def test_a_missing_layer_is_refused(layout: str) -> None:
     with pytest.raises(EngineRefused, match="cannot be listed"):
         layers.files([_tar(SAVED[layout])], "sha256:" + "0" * 64)
 
 
-def test_a_layer_is_listed_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_layers_listing_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layers, "MOST", 2)
     assert len(layers.files([_tar(SAVED["plain"])], _hash(FIRST))) == 2
 
 
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("created_by", "instruction"),
     [
         ('/bin/sh -c #(nop)  CMD ["sh"]', 'CMD ["sh"]'),
         ("/bin/sh -c #(nop) COPY file:abc in / ", "COPY file:abc in /"),
@@ -81,8 +81,8 @@ def test_a_layer_is_listed_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", ""),
     ],
 )
-def test_instructions_are_as_in_the_dockerfile(told: str, shown: str) -> None:
-    assert image_detail.instruction(told) == shown
+def test_instructions_are_as_in_the_dockerfile(created_by: str, instruction: str) -> None:
+    assert image_detail.instruction(created_by) == instruction
 
 
 def test_each_layer_gets_its_diff_id() -> None:

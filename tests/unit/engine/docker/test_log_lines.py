@@ -1,9 +1,9 @@
-"""A log from bytes to lines, without a dockerd."""
+"""Parsing a log into lines, without a dockerd."""
 
 from engine.docker.log_lines import LogParser
 
 
-def test_a_program_may_write_what_looks_like_a_time() -> None:
+def test_text_that_looks_like_a_timestamp_stays_text() -> None:
     message = b"2026-01-02T03:04:05Z first\n2026-99-99T99:99:99Z second\n"
     frame = b"\x01\0\0\0" + len(message).to_bytes(4) + message
     first, second = LogParser(tty=False).feed(frame)

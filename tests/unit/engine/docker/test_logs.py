@@ -14,8 +14,8 @@ from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from vm.errors import Cancelled, ObjectGone
 
 
-def said(containers: Containers, script: str, tty: bool = False) -> list[LogLine]:
-    """All that a container says, followed to its end."""
+def run_and_follow(containers: Containers, script: str, tty: bool = False) -> list[LogLine]:
+    """Run `script` in a container and follow its log to the end."""
     made = containers.run(RunSpec(IMAGE, "job", ("sh", "-c", script), tty=tty))
     batches = list(logs(containers, made, Cancel(), tail=ALL))
     assert all(batches)
@@ -27,7 +27,7 @@ def joined(lines: list[LogLine]) -> str:
 
 
 def test_both_streams_with_times(containers: Containers) -> None:
-    lines = said(containers, "echo out; echo err >&2; printf unended")
+    lines = run_and_follow(containers, "echo out; echo err >&2; printf unended")
     assert {(line.stream, line.text) for line in lines} == {
         ("stdout", "out"), ("stderr", "err"), ("stdout", "unended"),
     }  # fmt: skip
@@ -35,17 +35,17 @@ def test_both_streams_with_times(containers: Containers) -> None:
 
 
 @pytest.mark.parametrize("tty", [False, True])
-def test_a_line_of_a_mebibyte_comes_whole_in_pieces(containers: Containers, tty: bool) -> None:
+def test_a_line_of_a_mebibyte_is_split_without_loss(containers: Containers, tty: bool) -> None:
     size = 1 << 20
     script = f"head -c {size} /dev/zero | tr '\\0' x; echo; echo after"
-    lines = said(containers, script, tty)
+    lines = run_and_follow(containers, script, tty)
     assert max(len(line.text) for line in lines) <= 16 * 1024
     assert joined(lines) == "x" * size + "\nafter\n"
 
 
 @pytest.mark.parametrize("tty", [False, True])
-def test_binary_is_replaced(containers: Containers, tty: bool) -> None:
-    lines = said(containers, r"printf '\377\376\0\001ok\n'; echo fine", tty)
+def test_invalid_utf_8_is_replaced(containers: Containers, tty: bool) -> None:
+    lines = run_and_follow(containers, r"printf '\377\376\0\001ok\n'; echo fine", tty)
     assert [line.text for line in lines] == ["��\0\1ok", "fine"]
 
 
@@ -74,7 +74,7 @@ def test_tail_since_and_a_follower_that_is_cancelled(containers: Containers) -> 
     assert list(later) == []
 
 
-def test_lines_that_wait_are_handed_on_together(containers: Containers) -> None:
+def test_available_lines_are_batched(containers: Containers) -> None:
     made = containers.run(RunSpec(IMAGE, "many", ("sh", "-c", "yes line | head -n 2000")))
     past: list[tuple[LogLine, ...]] = []
 
@@ -86,8 +86,8 @@ def test_lines_that_wait_are_handed_on_together(containers: Containers) -> None:
     assert len(past) < 500
 
 
-def test_many_lines_are_parsed_faster_than_they_come() -> None:
-    """10,000 lines a second are the goal; reading them is left most of that second."""
+def test_ten_thousand_lines_are_parsed_in_half_a_second() -> None:
+    """The goal is 10,000 lines a second; reading them takes the other half of the second."""
     message = b"2026-01-02T03:04:05.000000006Z a line as long as most of them are\n"
     data = (b"\x01\0\0\0" + len(message).to_bytes(4) + message) * 10_000
     parser = LogParser(tty=False)
@@ -97,7 +97,7 @@ def test_many_lines_are_parsed_faster_than_they_come() -> None:
     assert time.perf_counter() - begin < 0.5
 
 
-def test_a_frame_may_come_in_any_cut() -> None:
+def test_a_frame_may_be_split_anywhere() -> None:
     data = b"".join(
         bytes([stream, 0, 0, 0]) + len(text).to_bytes(4) + text
         for stream, text in ((1, b"2026-01-02T03:04:05Z a\n"), (2, "é\n".encode()))
@@ -109,10 +109,10 @@ def test_a_frame_may_come_in_any_cut() -> None:
             assert [line.text for line in lines] == ["a", "é"]
 
 
-def test_stats_say_what_a_busy_container_uses(containers: Containers) -> None:
+def test_stats_measure_a_busy_container(containers: Containers) -> None:
     made = containers.run(RunSpec(IMAGE, "busy", ("sh", "-c", "while :; do :; done")))
     once = stats_once(containers, made)
-    assert once.cpu == 0.0, "there is no reading before it"
+    assert once.cpu == 0.0, "the first reading has none before it"
     assert 0 < once.memory < once.memory_limit
     assert once.processes == 1
     cancel = Cancel()

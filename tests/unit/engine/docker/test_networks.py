@@ -33,7 +33,7 @@ def _addresses(networks: Networks, name: str) -> set[tuple[str, str]]:
     return {(each.container, each.address) for each in _only(networks, name).attached}
 
 
-def test_the_built_in_ones(networks: Networks) -> None:
+def test_the_built_in_networks_are_listed(networks: Networks) -> None:
     found = {network.name: network for network in networks.list()}
     assert set(found) == {"bridge", "host", "none"}
     assert all(network.is_builtin for network in found.values())
@@ -51,7 +51,7 @@ def test_create_list_remove(networks: Networks) -> None:
         networks.remove("net")
 
 
-def test_what_docker_refuses(networks: Networks) -> None:
+def test_conflicting_and_invalid_networks_are_refused(networks: Networks) -> None:
     networks.create("net", subnet="10.77.0.0/24")
     with pytest.raises(ObjectConflict):
         networks.create("net")
@@ -61,7 +61,9 @@ def test_what_docker_refuses(networks: Networks) -> None:
         networks.create("nonsense", subnet="10.77.0.0/99")
 
 
-def test_who_is_on_it(networks: Networks, client: DockerClient) -> None:
+def test_attached_containers_are_listed_with_their_addresses(
+    networks: Networks, client: DockerClient
+) -> None:
     networks.create("net", subnet="10.77.0.0/24")
     running = client.containers.run(sleeper("running", network="net"))
     other = client.containers.run(sleeper("other"))

@@ -1,4 +1,4 @@
-"""The processes of a container, as different programs tell of them."""
+"""The processes of a container, from the output of different ps programs."""
 
 import pytest
 
@@ -6,10 +6,10 @@ from engine.docker.processes import parse_processes
 
 
 @pytest.mark.parametrize(
-    ("said", "memory"),
+    ("rss", "memory"),
     [("9120", 9120 << 10), ("109m", 109 << 20), ("1.5g", 3 << 29), ("0", 0)],
 )
-def test_memory_in_the_words_of_every_ps(said: str, memory: int) -> None:
-    answer = f'{{"Titles": ["PID", "RSS", "COMMAND"], "Processes": [["7", "{said}", "x"]]}}'
+def test_memory_is_parsed_from_the_format_of_every_ps(rss: str, memory: int) -> None:
+    answer = f'{{"Titles": ["PID", "RSS", "COMMAND"], "Processes": [["7", "{rss}", "x"]]}}'
     [process] = parse_processes(answer.encode())
     assert (process.pid, process.memory) == (7, memory)

@@ -1,4 +1,4 @@
-"""A terminal in a real container: echo, and its size inside."""
+"""A terminal in a real container: echo and window size."""
 
 import threading
 from collections.abc import Iterator
@@ -18,23 +18,23 @@ def pty(client: DockerClient, web: str) -> Iterator[Pty]:
     made.close()
 
 
-def until(pty: Pty, text: bytes) -> bytes:
-    said = b""
-    while text not in said:
+def read_until(pty: Pty, text: bytes) -> bytes:
+    output = b""
+    while text not in output:
         data = pty.read(4096)
-        assert data, said
-        said += data
-    return said
+        assert data, output
+        output += data
+    return output
 
 
 def test_echo_and_size(pty: Pty) -> None:
     pty.write(b"echo $((6 * 7))\n")
-    until(pty, b"42")
+    read_until(pty, b"42")
     pty.write(b"stty size\n")
-    until(pty, b"30 100")
+    read_until(pty, b"30 100")
     pty.resize(132, 50)
     pty.write(b"stty size\n")
-    until(pty, b"50 132")
+    read_until(pty, b"50 132")
     assert pty.exit_code() is None
     pty.write(b"exit 5\n")
     while pty.read(4096):
@@ -62,9 +62,9 @@ def test_closing_wakes_a_reader_and_ends_the_shell(
     wait_until(lambda: len(client.containers.processes(web)) == 2)
 
 
-def test_a_program_that_is_not_there(client: DockerClient, web: str) -> None:
+def test_a_missing_program_is_reported(client: DockerClient, web: str) -> None:
     pty = open_pty(client.api, web, ("no-such-program",), 80, 24)
-    until(pty, b"executable file not found")
+    read_until(pty, b"executable file not found")
     while pty.read(4096):
         pass
     assert pty.exit_code() in (126, 127)

@@ -1,4 +1,4 @@
-"""Recreating a real container: what changes, what stays, and that a failure puts it back."""
+"""Recreating a real container: what changes, what stays, and the rollback of a failure."""
 
 import msgspec
 import pytest
@@ -22,7 +22,7 @@ def network(containers: Containers) -> str:
 
 @pytest.fixture
 def rich(containers: Containers, network: str) -> str:
-    """One with much that a RunSpec has no word for; it is on two networks."""
+    """A container on two networks, with many options that a RunSpec does not have."""
     body = {
         "Image": IMAGE,
         "Cmd": list(sleeper("").command),
@@ -92,7 +92,7 @@ def test_only_what_the_spec_changes_is_changed(containers: Containers, rich: str
     assert containers.run_in(made, ("cat", "/anonymous/file")) == (0, b"kept\n")
 
 
-def test_it_can_be_done_twice(containers: Containers, rich: str) -> None:
+def test_a_container_can_be_recreated_twice(containers: Containers, rich: str) -> None:
     for memory in (64 << 20, 0):
         spec = msgspec.structs.replace(containers.detail(rich).spec, memory=memory)
         rich = recreate(containers, rich, spec)
@@ -100,7 +100,9 @@ def test_it_can_be_done_twice(containers: Containers, rich: str) -> None:
     assert containers.run_in(rich, ("cat", "/anonymous/file")) == (0, b"kept\n")
 
 
-def assert_put_back(containers: Containers, id_: str, spec: RunSpec, reason: str) -> EngineRefused:
+def assert_rolled_back(
+    containers: Containers, id_: str, spec: RunSpec, reason: str
+) -> EngineRefused:
     others = {one.id for one in containers.list()}
     with pytest.raises(EngineRefused, match=reason) as caught:
         recreate(containers, id_, spec)
@@ -111,29 +113,31 @@ def assert_put_back(containers: Containers, id_: str, spec: RunSpec, reason: str
     return caught.value
 
 
-def test_a_port_that_is_taken_puts_the_old_one_back(containers: Containers, web: str) -> None:
+def test_a_port_conflict_restores_the_old_container(containers: Containers, web: str) -> None:
     containers.run(sleeper("other", ports=PORTS[:1]))
     spec = msgspec.structs.replace(containers.detail(web).spec, ports=PORTS[:1])
     reason = "Port 18080 is already published by the container other"
-    assert_put_back(containers, web, spec, reason)
+    assert_rolled_back(containers, web, spec, reason)
 
 
-def test_a_bad_mount_puts_the_old_one_back(containers: Containers, web: str) -> None:
+def test_a_bad_mount_restores_the_old_container(containers: Containers, web: str) -> None:
     mounts = (Mount("bind", "/no/such/folder", "/x"),)
     spec = msgspec.structs.replace(containers.detail(web).spec, mounts=mounts)
-    assert_put_back(containers, web, spec, "bind source path does not exist")
+    assert_rolled_back(containers, web, spec, "bind source path does not exist")
 
 
 @pytest.mark.parametrize("restart", ["no", "always"])
-def test_one_that_falls_over_puts_the_old_one_back(containers: Containers, restart: str) -> None:
+def test_a_crash_of_the_new_container_restores_the_old(
+    containers: Containers, restart: str
+) -> None:
     script = 'test -z "$FAIL" || { echo broken; exit 3; }; trap "exit 0" TERM; sleep 1000 & wait'
     web = containers.run(RunSpec(IMAGE, "web", ("sh", "-c", script), restart=restart))
     spec = msgspec.structs.replace(containers.detail(web).spec, env=("FAIL=1",))
-    error = assert_put_back(containers, web, spec, "exit code 3")
+    error = assert_rolled_back(containers, web, spec, "exit code 3")
     assert error.details.startswith("broken")
 
 
-def test_one_that_was_stopped_is_put_back_stopped(containers: Containers) -> None:
+def test_a_stopped_container_is_restored_stopped(containers: Containers) -> None:
     web = containers.create(sleeper("web"))
     spec = msgspec.structs.replace(
         containers.detail(web).spec, mounts=(Mount("bind", "/no/such/folder", "/x"),)
@@ -143,7 +147,7 @@ def test_one_that_was_stopped_is_put_back_stopped(containers: Containers) -> Non
     assert containers.detail(web).state == "created"
 
 
-def test_one_that_is_removed_when_it_stops_is_left_alone(containers: Containers) -> None:
+def test_an_auto_remove_container_is_not_recreated(containers: Containers) -> None:
     web = containers.run(sleeper("web", auto_remove=True))
     with pytest.raises(EngineRefused, match="removed as soon as it stops"):
         recreate(containers, web, containers.detail(web).spec)

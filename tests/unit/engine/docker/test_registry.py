@@ -1,4 +1,4 @@
-"""Logins at a real registry: by the docker CLI and by the engine, kept in a real keyring."""
+"""Logins to a real registry, by the docker CLI and by the engine, in a real keyring."""
 
 import base64
 import json
@@ -36,10 +36,10 @@ def _keyring(_registry: None) -> Iterator[None]:
         yield
 
 
-def docker(dockerd: Dockerd, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+def docker(dockerd: Dockerd, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["docker", *words],
-        input=given,
+        input=stdin,
         text=True,
         capture_output=True,
         timeout=60,
@@ -54,16 +54,16 @@ def config() -> dict[str, object]:
 
 @pytest.mark.usefixtures("_keyring")
 def test_docker_logs_in_pushes_pulls_and_logs_out(dockerd: Dockerd, client: DockerClient) -> None:
-    refused = docker(dockerd, "login", "-u", USER, "--password-stdin", ADDRESS, given="wrong")
+    refused = docker(dockerd, "login", "-u", USER, "--password-stdin", ADDRESS, stdin="wrong")
     assert refused.returncode != 0
     assert logins.logins() == ()
-    done = docker(dockerd, "login", "-u", USER, "--password-stdin", ADDRESS, given=PASSWORD)
+    done = docker(dockerd, "login", "-u", USER, "--password-stdin", ADDRESS, stdin=PASSWORD)
     assert done.returncode == 0, done.stderr
     assert "unencrypted" not in done.stderr
     assert logins.logins() == (logins.RegistryLogin(ADDRESS, USER, "galley"),)
     assert config() == {"auths": {ADDRESS: {}}, "credsStore": "galley"}
 
-    # What docker has stored is what the window pushes and pulls with, and the other way round.
+    # The window and docker both push and pull with the login that docker stored.
     client.images.tag(IMAGE, NAME)
     list(client.images.push(NAME, Cancel()))
     client.images.remove(NAME)
@@ -81,7 +81,7 @@ def test_docker_logs_in_pushes_pulls_and_logs_out(dockerd: Dockerd, client: Dock
 
 
 @pytest.mark.usefixtures("_keyring")
-def test_a_login_of_the_window_is_one_of_docker(dockerd: Dockerd, client: DockerClient) -> None:
+def test_docker_uses_a_login_of_the_window(dockerd: Dockerd, client: DockerClient) -> None:
     with pytest.raises(EngineRefused, match=f"{ADDRESS} does not take this login") as raised:
         client.login(ADDRESS, USER, "wrong")
     assert "Check the user name" in raised.value.hint
@@ -97,11 +97,11 @@ def test_a_login_of_the_window_is_one_of_docker(dockerd: Dockerd, client: Docker
 
 
 @pytest.mark.usefixtures("_registry")
-def test_docker_says_why_it_cannot_keep_a_login(dockerd: Dockerd) -> None:
+def test_docker_reports_why_it_cannot_store_a_login(dockerd: Dockerd) -> None:
     with unlocked() as keyring:
         logins.keep_with_us()
         keyring.lock()
-        done = docker(dockerd, "login", "-u", USER, "--password-stdin", ADDRESS, given=PASSWORD)
+        done = docker(dockerd, "login", "-u", USER, "--password-stdin", ADDRESS, stdin=PASSWORD)
         assert done.returncode != 0
         assert "The keyring is locked." in done.stderr
         encoded = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -109,12 +109,14 @@ def test_docker_says_why_it_cannot_keep_a_login(dockerd: Dockerd) -> None:
 
 
 @pytest.mark.usefixtures("_registry")
-def test_logins_of_the_plain_file_are_moved(dockerd: Dockerd, client: DockerClient) -> None:
-    done = docker(dockerd, "login", "-u", USER, "--password-stdin", ADDRESS, given=PASSWORD)
+def test_logins_in_the_plain_file_are_moved_to_the_keyring(
+    dockerd: Dockerd, client: DockerClient
+) -> None:
+    done = docker(dockerd, "login", "-u", USER, "--password-stdin", ADDRESS, stdin=PASSWORD)
     assert done.returncode == 0, done.stderr
     assert logins.logins() == (logins.RegistryLogin(ADDRESS, USER, ""),)
     client.images.tag(IMAGE, NAME)
-    list(client.images.push(NAME, Cancel()))  # by a window that was open before
+    list(client.images.push(NAME, Cancel()))  # by a window opened before the move
     with unlocked():
         with pytest.raises(GalleyError, match="plain file"):
             logins.keep_with_us()
@@ -127,7 +129,7 @@ def test_logins_of_the_plain_file_are_moved(dockerd: Dockerd, client: DockerClie
         client.images.remove(NAME)
 
 
-def test_a_server_is_called_as_docker_calls_it() -> None:
+def test_a_server_has_the_key_that_docker_uses() -> None:
     hub = server_key("")
     assert hub.endswith("index.docker.io/v1/")
     assert {server_key(name) for name in ("docker.io", "index.docker.io", "Docker.io", hub)} == {

@@ -1,4 +1,4 @@
-"""Running an image that is or is not here, and the command line that says the same."""
+"""Running a local or a missing image, and the equivalent `docker run` command line."""
 
 import shlex
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ def registry(dockerd: Dockerd, tmp_path: Path) -> Iterator[Registry]:
     made.stop()
 
 
-def test_an_image_that_is_here_is_run_at_once(client: DockerClient) -> None:
+def test_a_local_image_is_run_at_once(client: DockerClient) -> None:
     notes: list[str] = []
     made = run_image(client, sleeper("web"), Cancel(), lambda note, *_: notes.append(note))
     assert [one.id for one in client.containers.list()] == [made]
     assert notes == ["Starting"]
 
 
-def test_a_missing_image_is_pulled_and_told_layer_by_layer(
+def test_a_missing_image_is_pulled_with_progress_by_layer(
     client: DockerClient, registry: Registry
 ) -> None:
     name = f"{FAST}/running:1"
@@ -50,7 +50,7 @@ def test_a_missing_image_is_pulled_and_told_layer_by_layer(
     client.images.remove(name)
 
 
-def test_a_run_that_is_cancelled_leaves_nothing(client: DockerClient) -> None:
+def test_a_cancelled_run_leaves_no_container(client: DockerClient) -> None:
     cancel = Cancel()
     cancel.set()
     with pytest.raises(Cancelled):
@@ -65,8 +65,8 @@ def test_an_image_that_cannot_be_pulled_leaves_no_container(client: DockerClient
     assert client.containers.list() == ()
 
 
-def test_a_port_left_to_docker_is_published_and_stays_so(client: DockerClient) -> None:
-    """Asked for as "any": Docker chooses one, and a container made again is asked the same."""
+def test_a_port_chosen_by_docker_stays_any_port_in_the_spec(client: DockerClient) -> None:
+    """Docker chooses the port; the container's spec requests any port again."""
     spec = sleeper("web", ports=(Port(80, "tcp", "", ANY_PORT), Port(81)))
     made = client.containers.run(spec)
     (row,) = client.containers.list()
@@ -77,7 +77,7 @@ def test_a_port_left_to_docker_is_published_and_stays_so(client: DockerClient) -
     assert spec_of(raw, client.containers.image(IMAGE)).ports == spec.ports
 
 
-def test_the_command_says_all_of_the_spec() -> None:
+def test_the_command_has_every_option_of_the_spec() -> None:
     spec = RunSpec(
         "nginx:1.27",
         "my web",
@@ -115,7 +115,7 @@ def test_the_command_says_all_of_the_spec() -> None:
     assert shlex.split(run_command(spec)) == shlex.split(expected)
 
 
-def test_the_command_of_little_is_short() -> None:
+def test_the_command_omits_defaults() -> None:
     assert run_command(RunSpec("alpine")) == "docker run -d alpine"
     assert run_command(RunSpec("a", memory=1000, auto_remove=True)) == (
         "docker run -d --rm --memory 1000 a"

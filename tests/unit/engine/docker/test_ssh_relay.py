@@ -1,4 +1,4 @@
-"""An engine behind a real sshd, reached by the real ssh with a configuration of its own."""
+"""An engine behind a real sshd, reached through the real ssh with its own configuration."""
 
 import os
 import shutil
@@ -21,14 +21,14 @@ from vm.host.paths import find_home
 
 
 class FarHost(Sshd):
-    """An sshd that a user's ssh knows as `far`."""
+    """An sshd that the user's ssh reaches as host `far`."""
 
     @property
     def known_hosts(self) -> Path:
         return self.folder / "known_hosts"
 
-    def let_ssh_know(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An `ssh` in PATH that reads our files instead of the user's."""
+    def configure_ssh(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put an `ssh` into PATH that reads the test's files instead of the user's."""
         config = self.folder / "ssh_config"
         config.write_text(
             f"Host far\n HostName {self.address.host}\n Port {self.address.port}\n User root\n"
@@ -50,7 +50,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[FarHost]:
     folder = Path(tempfile.mkdtemp(prefix="galley-"))
     server = FarHost(folder)
     server.start()
-    server.let_ssh_know(monkeypatch)
+    server.configure_ssh(monkeypatch)
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
@@ -71,7 +71,7 @@ def test_an_engine_behind_ssh(far: FarHost, dockerd: Dockerd) -> None:
     wait_until(lambda: not far.sessions())
 
 
-def test_a_lost_connection_is_made_again(far: FarHost, dockerd: Dockerd) -> None:
+def test_a_lost_connection_is_reestablished(far: FarHost, dockerd: Dockerd) -> None:
     client = DockerClient(Endpoint("far", f"ssh://far{dockerd.socket}"))
     far.signal_sessions(signal.SIGKILL)
     wait_until(lambda: not far.sessions())
@@ -86,7 +86,7 @@ def test_a_lost_connection_is_made_again(far: FarHost, dockerd: Dockerd) -> None
     client.close()
 
 
-def test_ssh_ends_with_the_program_that_needed_it(far: FarHost, dockerd: Dockerd) -> None:
+def test_ssh_ends_with_the_program_that_started_it(far: FarHost, dockerd: Dockerd) -> None:
     script = (
         "import os, sys; from engine.docker.client import DockerClient;"
         "from engine.dockercli.endpoint import Endpoint;"
@@ -97,11 +97,11 @@ def test_ssh_ends_with_the_program_that_needed_it(far: FarHost, dockerd: Dockerd
     wait_until(lambda: not far.sessions())
     assert len(sockets()) == 1
     client = DockerClient(Endpoint("far", f"ssh://far{dockerd.socket}"))
-    assert len(sockets()) == 1  # the dead one's is gone
+    assert len(sockets()) == 1  # the dead program's socket is removed
     client.close()
 
 
-def refusal(url: str = "ssh://far") -> EngineUnreachable:
+def connect_error(url: str = "ssh://far") -> EngineUnreachable:
     with pytest.raises(EngineUnreachable) as caught:
         DockerClient(Endpoint("far", url))
     assert not sockets()
@@ -110,7 +110,7 @@ def refusal(url: str = "ssh://far") -> EngineUnreachable:
 
 def test_an_unknown_host_is_not_trusted(far: FarHost) -> None:
     far.known_hosts.write_text("")
-    error = refusal()
+    error = connect_error()
     assert "does not know the host key of far" in error.summary
     assert "`ssh far`" in error.hint
     assert not far.known_hosts.read_text()
@@ -119,35 +119,35 @@ def test_an_unknown_host_is_not_trusted(far: FarHost) -> None:
 def test_another_host_key_is_refused(far: FarHost) -> None:
     ours = (far.folder / "id_ed25519.pub").read_text().split()[:2]
     far.known_hosts.write_text(f"[127.0.0.1]:{far.address.port} {' '.join(ours)}\n")
-    error = refusal()
+    error = connect_error()
     assert "another host key" in error.summary
     assert error.retry is Retry.NO
 
 
-def test_a_host_that_does_not_let_us_in(far: FarHost) -> None:
+def test_a_host_that_rejects_the_key(far: FarHost) -> None:
     (far.folder / "id_ed25519.pub").write_text("")
-    assert "rejects every key" in refusal().summary
+    assert "rejects every key" in connect_error().summary
 
 
 def test_a_host_without_an_engine(far: FarHost) -> None:
-    error = refusal("ssh://far/nowhere/docker.sock")
+    error = connect_error("ssh://far/nowhere/docker.sock")
     assert "but not its Docker Engine" in error.summary
     assert "/nowhere/docker.sock" in error.hint
 
 
 def test_a_host_that_does_not_answer(far: FarHost) -> None:
     far.stop()
-    assert refusal().summary == "ssh cannot reach far: Connection refused."
+    assert connect_error().summary == "ssh cannot reach far: Connection refused."
 
 
-def test_no_ssh_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_ssh_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissing):
         DockerClient(Endpoint("far", "ssh://far"))
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "address"),
     [
         ("ssh://far", SshAddress("far")),
         ("ssh://me@far:2222", SshAddress("far", "me", "2222")),
@@ -160,10 +160,10 @@ def test_no_ssh_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("ssh://[fe80::1]", SshAddress("fe80::1")),
     ],
 )
-def test_addresses(url: str, place: SshAddress) -> None:
-    assert SshAddress.of(url) == place
-    assert place.socket.startswith("/")
-    assert place.words()[-2:] == ["--", place.host]
+def test_ssh_addresses_are_parsed(url: str, address: SshAddress) -> None:
+    assert SshAddress.of(url) == address
+    assert address.socket.startswith("/")
+    assert address.words()[-2:] == ["--", address.host]
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ def test_addresses(url: str, place: SshAddress) -> None:
         "ssh://a\0b",
     ],
 )
-def test_what_is_no_address(url: str) -> None:
+def test_an_invalid_ssh_address_is_refused(url: str) -> None:
     with pytest.raises(EngineUnreachable, match="is no address for ssh") as caught:
         SshAddress.of(url)
     assert "secret" not in caught.value.summary
 
 
-def test_the_usual_socket() -> None:
+def test_the_default_socket() -> None:
     assert SshAddress.of("ssh://far").socket == SOCKET

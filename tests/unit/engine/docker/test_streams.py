@@ -24,7 +24,7 @@ class Garbled:
         return [b'{"Type": "contai']
 
 
-def test_a_reading_and_an_event_that_are_cut_off() -> None:
+def test_truncated_stats_and_events_are_errors() -> None:
     with pytest.raises(EngineUnreachable):
         stats_once(cast(Containers, Garbled()), "any")
     with pytest.raises(EngineUnreachable):

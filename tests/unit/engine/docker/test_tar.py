@@ -1,4 +1,4 @@
-"""Tar as a stream."""
+"""Packing and unpacking tar archives as streams."""
 
 import hashlib
 import io
@@ -13,31 +13,31 @@ from engine.docker import tar
 
 
 def _archive(**files: bytes) -> bytes:
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-    return held.getvalue()
+    return buffer.getvalue()
 
 
-def _in_bits(data: bytes) -> list[bytes]:
-    """Pieces of odd sizes, as a network gives them."""
+def _in_pieces(data: bytes) -> list[bytes]:
+    """Pieces of an odd size, as they arrive from a network."""
     return [data[at : at + 333] for at in range(0, len(data), 333)]
 
 
 def _unpack(data: bytes, folder: Path, top: str, *, named: bool = True) -> list[str | None]:
-    with tar.opened(tar.reading(_in_bits(data))) as archive:
+    with tar.opened(tar.reading(_in_pieces(data))) as archive:
         return list(tar.unpack(archive, folder, top, named=named))
 
 
 def test_only_direct_children_are_listed() -> None:
     data = _archive(**{"./a": b"12345", "./b/c": b"no", "./": b""})
-    assert [(each.name, each.size) for each in tar.children(_in_bits(data))] == [("a", 5)]
+    assert [(each.name, each.size) for each in tar.children(_in_pieces(data))] == [("a", 5)]
 
 
-def test_what_is_packed_can_be_unpacked(tmp_path: Path) -> None:
+def test_a_packed_folder_can_be_unpacked(tmp_path: Path) -> None:
     source = tmp_path / "källa 源"
     (source / "deep").mkdir(parents=True)
     (source / "deep" / "big").write_bytes(os.urandom(tar.PIECE + 77))
@@ -74,7 +74,7 @@ def test_packed_files_belong_to_root(tmp_path: Path) -> None:
         assert [(each.uid, each.gid) for each in archive] == [(0, 0)]
 
 
-def test_a_file_that_shrinks_meanwhile_keeps_the_archive_whole(tmp_path: Path) -> None:
+def test_a_file_that_shrinks_while_packed_leaves_a_valid_archive(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 5000)
     stream = tar.packed([path])
@@ -85,7 +85,7 @@ def test_a_file_that_shrinks_meanwhile_keeps_the_archive_whole(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["../out", "/etc/out", "top/../../out"])
-def test_nothing_leaves_the_folder(tmp_path: Path, name: str) -> None:
+def test_nothing_is_unpacked_outside_the_folder(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     _unpack(_archive(**{name: b"x"}), folder, "top", named=False)
@@ -94,37 +94,36 @@ def test_nothing_leaves_the_folder(tmp_path: Path, name: str) -> None:
 
 
 def test_a_link_out_of_the_folder_is_left_out(tmp_path: Path) -> None:
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, target in (("a/out", "/etc/passwd"), ("a/up", "../../x"), ("a/in", "other")):
             link = tarfile.TarInfo(name)
             link.type, link.linkname = tarfile.SYMTYPE, target
             archive.addfile(link)
-    assert _unpack(held.getvalue(), tmp_path, "b") == ["a/out", "a/up", None]
+    assert _unpack(buffer.getvalue(), tmp_path, "b") == ["a/out", "a/up", None]
     assert os.listdir(tmp_path / "b") == ["in"]
 
 
 def test_hard_links_follow_the_new_name(tmp_path: Path) -> None:
-    held = io.BytesIO(_archive(**{"a/one": b"same"}))
-    with tarfile.open(fileobj=held, mode="a") as archive:
+    buffer = io.BytesIO(_archive(**{"a/one": b"same"}))
+    with tarfile.open(fileobj=buffer, mode="a") as archive:
         link = tarfile.TarInfo("a/two")
         link.type, link.linkname = tarfile.LNKTYPE, "a/one"
         archive.addfile(link)
-    assert _unpack(held.getvalue(), tmp_path, "b") == [None, None]
+    assert _unpack(buffer.getvalue(), tmp_path, "b") == [None, None]
     assert (tmp_path / "b" / "two").read_bytes() == b"same"
 
 
-def test_another_name_of_what_is_not_there_is_left_out(tmp_path: Path) -> None:
-    """A link that leads nowhere may have a second name, too."""
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w") as archive:
+def test_a_hard_link_to_a_dangling_symlink_is_left_out(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         link = tarfile.TarInfo("a/link")
         link.type, link.linkname = tarfile.SYMTYPE, "nowhere"
         archive.addfile(link)
         link = tarfile.TarInfo("a/again")
         link.type, link.linkname = tarfile.LNKTYPE, "a/link"
         archive.addfile(link)
-    assert _unpack(held.getvalue(), tmp_path, "b") == [None, "a/again"]
+    assert _unpack(buffer.getvalue(), tmp_path, "b") == [None, "a/again"]
 
 
 def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
@@ -148,8 +147,8 @@ def _member(name: str, kind: bytes = tarfile.REGTYPE, **more: Any) -> bytes:
 
 @pytest.mark.parametrize("name", ["../out", "a/../../out", "up/out", "up/new/out"])
 @pytest.mark.parametrize("named", [True, False])
-def test_nothing_lands_beside_the_top(tmp_path: Path, name: str, named: bool) -> None:
-    """The user may have chosen their home: what is there stays as it is."""
+def test_nothing_is_unpacked_beside_the_top_folder(tmp_path: Path, name: str, named: bool) -> None:
+    """The target may be the user's home folder: existing files stay unchanged."""
     (tmp_path / "out").write_text("mine")
     before = "x/" if named else ""
     links = [_member(f"{before}{at}", tarfile.SYMTYPE, linkname="..") for at in ("up", "a")]
@@ -160,20 +159,20 @@ def test_nothing_lands_beside_the_top(tmp_path: Path, name: str, named: bool) ->
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
-def test_a_top_that_is_a_link_is_left_out(tmp_path: Path, kind: bytes) -> None:
+def test_a_top_folder_that_is_a_link_is_left_out(tmp_path: Path, kind: bytes) -> None:
     (tmp_path / "mine").mkdir()
     data = b"".join([_member("x", kind, linkname="mine"), _member("x/a"), tar.EMPTY])
     assert _unpack(data, tmp_path, "top") == ["x", None]
     assert os.listdir(tmp_path / "mine") == []
 
 
-def test_a_link_that_finds_only_itself_is_left_out(tmp_path: Path) -> None:
+def test_a_hard_link_to_itself_is_left_out(tmp_path: Path) -> None:
     data = _member("x/a", tarfile.LNKTYPE, linkname="x/a") + tar.EMPTY
     assert _unpack(data, tmp_path, "top") == ["x/a"]
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
-def test_a_header_without_end_is_not_read_into_memory(kind: bytes) -> None:
+def test_a_huge_header_is_not_read_into_memory(kind: bytes) -> None:
     info = tarfile.TarInfo("x")
     info.type, info.size = kind, 1 << 33
     given = iter([info.tobuf(tarfile.GNU_FORMAT), *[bytes(tar.PIECE)] * 100])
@@ -183,23 +182,23 @@ def test_a_header_without_end_is_not_read_into_memory(kind: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "headers",
     [{"size": "-1"}, {"size": "-513"}, {"GNU.sparse.map": "x"}],
 )
-def test_numbers_that_are_none_are_no_archive(said: dict[str, str]) -> None:
-    data = _member("a") + _member("x", tarfile.DIRTYPE, pax_headers=said) + tar.EMPTY
+def test_an_invalid_number_in_a_header_is_an_error(headers: dict[str, str]) -> None:
+    data = _member("a") + _member("x", tarfile.DIRTYPE, pax_headers=headers) + tar.EMPTY
     with pytest.raises(tarfile.TarError):
         list(tar.children([data]))
 
 
 @pytest.mark.parametrize("time", ["nan", "inf", "-inf", "1e300", "-1e300"])
-def test_a_time_that_is_none_is_the_first(tmp_path: Path, time: str) -> None:
+def test_an_invalid_time_becomes_the_epoch(tmp_path: Path, time: str) -> None:
     data = _member("x", pax_headers={"mtime": time}) + tar.EMPTY
     assert [entry.modified for entry in tar.children([data])] == [0.0]
     assert _unpack(data, tmp_path, "top") == [None]
 
 
-def test_a_nul_in_a_name_is_none(tmp_path: Path) -> None:
+def test_a_nul_in_a_name_is_replaced(tmp_path: Path) -> None:
     data = _member("x", pax_headers={"path": "x/a\0b"}) + tar.EMPTY
     assert _unpack(data, tmp_path, "top") == [None]
     assert os.listdir(tmp_path / "top") == ["a\ufffdb"]

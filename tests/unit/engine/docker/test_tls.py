@@ -1,4 +1,4 @@
-"""An engine behind TLS, as a docker context tells of it: the right papers open it, no others."""
+"""An engine behind TLS, reached through a docker context with certificates of the right CA."""
 
 import datetime
 import ipaddress
@@ -25,21 +25,21 @@ from vm.host.net import free_port
 DAY = datetime.timedelta(days=1)
 
 
-class Papers:
-    """An authority, and what it signs, with as few extensions as Docker's guide gives them."""
+class Authority:
+    """A CA and the certificates it signs, with as few extensions as those of Docker's guide."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named("galley-test-ca")
-        self.authority = self._signed("galley-test-ca", self._key.public_key(), authority=True)
+        self.certificate = self._signed("galley-test-ca", self._key.public_key(), is_ca=True)
 
-    def give(self, owner: str) -> Path:
-        """ca.pem, cert.pem and key.pem in a folder."""
+    def issue(self, owner: str) -> Path:
+        """Write ca.pem, cert.pem and key.pem to a new folder."""
         folder = self._folder / owner
         folder.mkdir(parents=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        (folder / "ca.pem").write_bytes(_pem(self.authority))
+        (folder / "ca.pem").write_bytes(_pem(self.certificate))
         (folder / "cert.pem").write_bytes(_pem(self._signed(owner, key.public_key())))
         (folder / "key.pem").write_bytes(
             key.private_bytes(
@@ -51,7 +51,7 @@ class Papers:
         return folder
 
     def _signed(
-        self, subject: str, key: ec.EllipticCurvePublicKey, *, authority: bool = False
+        self, subject: str, key: ec.EllipticCurvePublicKey, *, is_ca: bool = False
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
@@ -64,7 +64,7 @@ class Papers:
             .not_valid_before(now - DAY)
             .not_valid_after(now + DAY)
             .add_extension(x509.SubjectAlternativeName([here]), critical=False)
-            .add_extension(x509.BasicConstraints(authority, None), critical=True)
+            .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
             .sign(self._key, hashes.SHA256())
         )
 
@@ -78,9 +78,9 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 
 class SecureDockerd:
-    """A dockerd on a port of this computer's loopback, which touches none of its networks."""
+    """A dockerd on a loopback port of this computer; it changes none of its networks."""
 
-    def __init__(self, folder: Path, papers: Path) -> None:
+    def __init__(self, folder: Path, certificates: Path) -> None:
         self.port = free_port()
         self._log = folder / "log"
         options = [
@@ -89,9 +89,9 @@ class SecureDockerd:
             f"--pidfile={folder}/pid",
             f"--host=tcp://127.0.0.1:{self.port}",
             "--tlsverify",
-            f"--tlscacert={papers}/ca.pem",
-            f"--tlscert={papers}/cert.pem",
-            f"--tlskey={papers}/key.pem",
+            f"--tlscacert={certificates}/ca.pem",
+            f"--tlscert={certificates}/cert.pem",
+            f"--tlskey={certificates}/key.pem",
             "--bridge=none",
             "--iptables=false",
             "--ip-forward=false",
@@ -117,38 +117,38 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def papers(folder: Path) -> Papers:
-    return Papers(folder / "papers")
+def authority(folder: Path) -> Authority:
+    return Authority(folder / "authority")
 
 
 @pytest.fixture
-def secured(folder: Path, papers: Papers) -> Iterator[SecureDockerd]:
-    made = SecureDockerd(folder, papers.give("server"))
+def secured(folder: Path, authority: Authority) -> Iterator[SecureDockerd]:
+    made = SecureDockerd(folder, authority.issue("server"))
     yield made
     made.stop()
 
 
-def known(name: str, port: int, papers: Path) -> DockerContext:
-    """Write it as the docker CLI does, and read it as the window does."""
+def make_context(name: str, port: int, certificates: Path) -> DockerContext:
+    """Write a context as the docker CLI does, and read it as the window does."""
     digest = {"good": "0" * 64, "other": "1" * 64}[name]
     config = Path(os.environ["DOCKER_CONFIG"]) / "contexts"
     meta = config / "meta" / digest / "meta.json"
     meta.parent.mkdir(parents=True)
     host = {"docker": {"Host": f"tcp://127.0.0.1:{port}", "SkipTLSVerify": False}}
     meta.write_text(json.dumps({"Name": name, "Endpoints": host}))
-    shutil.copytree(papers, config / "tls" / digest / "docker")
+    shutil.copytree(certificates, config / "tls" / digest / "docker")
     return next(context for context in contexts(this_home()) if context.name == name)
 
 
-def test_a_context_with_tls_is_reached_and_a_stranger_is_refused(
-    secured: SecureDockerd, papers: Papers, folder: Path
+def test_a_tls_context_connects_and_another_authority_is_refused(
+    secured: SecureDockerd, authority: Authority, folder: Path
 ) -> None:
-    good = known("good", secured.port, papers.give("client"))
+    good = make_context("good", secured.port, authority.issue("client"))
     client = DockerClient(good.endpoint)
     assert client.info().version
     assert client.containers.list() == ()
     client.close()
-    other = known("other", secured.port, Papers(folder / "elsewhere").give("client"))
+    other = make_context("other", secured.port, Authority(folder / "elsewhere").issue("client"))
     with pytest.raises(EngineUnreachable) as refused:
         DockerClient(other.endpoint)
     assert "certificate" in (refused.value.summary + refused.value.details).lower()

@@ -1,4 +1,4 @@
-"""Work with progress, without an engine."""
+"""Transfers with progress, without an engine."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from vm.errors import Cancelled, EngineRefused
 from vm.messages import Message
 
 
-def test_reports_are_thinned_out_and_the_last_one_comes() -> None:
+def test_reports_are_throttled_and_the_last_one_arrives() -> None:
     def work(report: Report, cancel: Cancel) -> None:
         while time.monotonic() < started + 0.3:
             report(TransferProgress("on the way"))
@@ -25,18 +25,18 @@ def test_reports_are_thinned_out_and_the_last_one_comes() -> None:
     assert len(seen) <= 2 + 20 * (time.monotonic() - started)
 
 
-def test_a_report_before_a_silence_is_shown_during_it() -> None:
-    silence = threading.Event()
+def test_a_report_before_a_pause_is_delivered_during_it() -> None:
+    pause = threading.Event()
 
     def work(report: Report, cancel: Cancel) -> None:
         for text in ("one", "two", "three"):
             report(TransferProgress(text))
-        silence.wait(30)
+        pause.wait(30)
 
     progress = watched(work, Cancel())
     while next(progress).status != "three":
         pass
-    silence.set()
+    pause.set()
     assert list(progress) == []
 
 
@@ -73,7 +73,7 @@ def test_a_cancel_ends_the_work() -> None:
     assert ended.is_set()
 
 
-def test_who_stops_iterating_ends_the_work() -> None:
+def test_closing_the_iterator_ends_the_work() -> None:
     cancel, ended = Cancel(), threading.Event()
     progress = _until_cancelled(cancel, ended)
     next(progress)
@@ -82,7 +82,7 @@ def test_who_stops_iterating_ends_the_work() -> None:
     assert not cancel.is_set
 
 
-def test_layers_of_a_pull_are_folded() -> None:
+def test_messages_of_a_pull_are_combined_by_layer() -> None:
     layers = Layers()
     layers.take({"status": "Pulling from library/x", "id": "latest"})
     layers.take({"status": "Pulling fs layer", "progressDetail": {}, "id": "aa"})

@@ -23,10 +23,10 @@ from vm.errors import Cancelled, EngineRefused, HostError, ObjectConflict, Objec
 
 @pytest.fixture
 def volumes(client: DockerClient) -> Iterator[Volumes]:
-    """Afterwards there are no volumes, and never a container of ours."""
+    """Checks that no helper container is left, and removes containers and volumes."""
     made = client.volumes
     yield made
-    assert _internal(client) == []
+    assert _helper_containers(client) == []
     for container in client.containers.list():
         client.containers.remove(container.id, force=True)
     for volume in made.list():
@@ -35,7 +35,7 @@ def volumes(client: DockerClient) -> Iterator[Volumes]:
 
 @pytest.fixture
 def full(volumes: Volumes) -> str:
-    """A volume with one of everything; Docker's own files are the test's way in."""
+    """A volume with every kind of file, written into its folder on the host."""
     volumes.create("full")
     root = _root(volumes, "full")
     root.chmod(0o2770)
@@ -64,22 +64,22 @@ def _root(volumes: Volumes, name: str) -> Path:
     return Path(msgspec.json.decode(volumes.inspect(name))["Mountpoint"])
 
 
-def _leave_over(client: DockerClient, volume: str) -> None:
-    """What a window that was killed leaves: it holds the volume."""
+def _leave_helper_container(client: DockerClient, volume: str) -> None:
+    """Create the helper container of a killed window, which uses the volume."""
     with subprocess.Popen(["true"]) as ended:
         pass
     owner = msgspec.json.decode(helper_container._owner())
     owner["process"]["pid"] = ended.pid
-    wanted = {
+    body = {
         "Image": f"{helper_container.REPOSITORY}:{helper_container.TAG}",
         "Cmd": ["never"],
         "Labels": {INTERNAL: msgspec.json.encode(owner).decode()},
         "HostConfig": {"Mounts": [{"Type": "volume", "Source": volume, "Target": "/volume"}]},
     }
-    Wire(client.api).post("/containers/create", wanted)
+    Wire(client.api).post("/containers/create", body)
 
 
-def _internal(client: DockerClient) -> list[object]:
+def _helper_containers(client: DockerClient) -> list[object]:
     found = Wire(client.api).get(
         "/containers/json",
         all=1,
@@ -88,9 +88,9 @@ def _internal(client: DockerClient) -> list[object]:
     return list(msgspec.json.decode(found))
 
 
-def _story(root: Path) -> dict[str, tuple[object, ...]]:
-    """All that must be equal of every file below `root`."""
-    told: dict[str, tuple[object, ...]] = {}
+def _properties(root: Path) -> dict[str, tuple[object, ...]]:
+    """The properties of every file below `root` that a copy must keep."""
+    properties: dict[str, tuple[object, ...]] = {}
     for path in [root, *root.rglob("*")]:
         info = path.lstat()
         content: object = ""
@@ -100,9 +100,9 @@ def _story(root: Path) -> dict[str, tuple[object, ...]]:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
         names = os.listxattr(path, follow_symlinks=False)
         owner = (info.st_uid, info.st_gid, info.st_mode, info.st_nlink if path.is_file() else 0)
-        modified = int(info.st_mtime) if path != root else 0  # of which Docker does not keep it
-        told[str(path.relative_to(root))] = (*owner, modified, content, tuple(names))
-    return told
+        modified = int(info.st_mtime) if path != root else 0  # Docker does not keep the root's
+        properties[str(path.relative_to(root))] = (*owner, modified, content, tuple(names))
+    return properties
 
 
 def test_create_list_remove(volumes: Volumes) -> None:
@@ -116,7 +116,7 @@ def test_create_list_remove(volumes: Volumes) -> None:
         volumes.remove("mine")
 
 
-def test_a_name_is_taken_once(volumes: Volumes) -> None:
+def test_a_duplicate_name_is_a_conflict(volumes: Volumes) -> None:
     volumes.create("mine")
     with pytest.raises(ObjectConflict):
         volumes.create("mine")
@@ -130,11 +130,11 @@ def test_a_volume_in_use_is_not_removed(volumes: Volumes, client: DockerClient) 
 
 
 def _use(client: DockerClient, volume: str) -> None:
-    wanted = {"Image": IMAGE, "Cmd": ["true"], "HostConfig": {"Binds": [f"{volume}:/data"]}}
-    Wire(client.api).post("/containers/create", wanted)
+    body = {"Image": IMAGE, "Cmd": ["true"], "HostConfig": {"Binds": [f"{volume}:/data"]}}
+    Wire(client.api).post("/containers/create", body)
 
 
-def test_prune_takes_what_its_preview_says(volumes: Volumes, client: DockerClient) -> None:
+def test_prune_removes_what_its_preview_lists(volumes: Volumes, client: DockerClient) -> None:
     for name in ("used", "unused"):
         volumes.create(name)
     (_root(volumes, "unused") / "file").write_bytes(b"x" * 5000)
@@ -147,28 +147,30 @@ def test_prune_takes_what_its_preview_says(volumes: Volumes, client: DockerClien
     assert [volume.name for volume in volumes.list()] == ["used"]
 
 
-def test_export_and_import_give_the_same(volumes: Volumes, full: str, tmp_path: Path) -> None:
+def test_an_exported_and_imported_volume_is_the_same(
+    volumes: Volumes, full: str, tmp_path: Path
+) -> None:
     path = tmp_path / "full.tar"
     *_, last = volumes.export(full, path, Cancel())
     assert last.layers[0].done == path.stat().st_size
     *_, last = volumes.import_tar("again", path, Cancel())
     assert last.fraction == 1.0
-    assert _story(_root(volumes, "again")) == _story(_root(volumes, full))
+    assert _properties(_root(volumes, "again")) == _properties(_root(volumes, full))
     assert os.listdir(tmp_path) == ["full.tar"]
 
 
-def test_a_compressed_tar_is_taken_too(volumes: Volumes, full: str, tmp_path: Path) -> None:
+def test_a_compressed_tar_can_be_imported(volumes: Volumes, full: str, tmp_path: Path) -> None:
     path = tmp_path / "full.tar"
     list(volumes.export(full, path, Cancel()))
     packed = tmp_path / "full.tar.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     list(volumes.import_tar("again", packed, Cancel()))
-    assert _story(_root(volumes, "again")) == _story(_root(volumes, full))
+    assert _properties(_root(volumes, "again")) == _properties(_root(volumes, full))
 
 
 def test_clone(volumes: Volumes, full: str) -> None:
     list(volumes.clone(full, "twin", Cancel()))
-    assert _story(_root(volumes, "twin")) == _story(_root(volumes, full))
+    assert _properties(_root(volumes, "twin")) == _properties(_root(volumes, full))
     with pytest.raises(ObjectConflict):
         list(volumes.clone(full, "twin", Cancel()))
     with pytest.raises(ObjectGone):
@@ -181,7 +183,9 @@ def _cut(whole: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [_cut, lambda whole: b"", lambda whole: b"text " * 999])
-def test_a_damaged_tar(volumes: Volumes, full: str, tmp_path: Path, damage: object) -> None:
+def test_import_of_a_damaged_tar_creates_no_volume(
+    volumes: Volumes, full: str, tmp_path: Path, damage: object
+) -> None:
     path = tmp_path / "damaged.tar"
     list(volumes.export(full, path, Cancel()))
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
@@ -199,7 +203,7 @@ def test_import_of_a_missing_file(volumes: Volumes, tmp_path: Path) -> None:
     assert volumes.list() == ()
 
 
-def test_what_is_not_there_is_not_made(volumes: Volumes, tmp_path: Path) -> None:
+def test_reading_a_missing_volume_does_not_create_it(volumes: Volumes, tmp_path: Path) -> None:
     with pytest.raises(ObjectGone):
         list(volumes.export("missing", tmp_path / "out.tar", Cancel()))
     with pytest.raises(ObjectGone):
@@ -208,7 +212,7 @@ def test_what_is_not_there_is_not_made(volumes: Volumes, tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
-def test_a_cancelled_import_takes_its_volume_along(volumes: Volumes, tmp_path: Path) -> None:
+def test_a_cancelled_import_removes_its_volume(volumes: Volumes, tmp_path: Path) -> None:
     path = tmp_path / "wide.tar"
     with tarfile.open(path, "w") as archive:
         info = tarfile.TarInfo("zeros")
@@ -241,42 +245,45 @@ def test_list_and_read_files(volumes: Volumes, full: str) -> None:
         volumes.read_file(full, "/folder", 10)
 
 
-def test_a_volume_that_a_container_writes(volumes: Volumes, client: DockerClient) -> None:
-    """What is mounted elsewhere, too, is reached as well."""
+def test_a_volume_mounted_by_a_container_can_be_read(
+    volumes: Volumes, client: DockerClient
+) -> None:
     volumes.create("shared")
     mount = {"Type": "volume", "Source": "shared", "Target": "/data"}
-    wanted = {
+    body = {
         "Image": IMAGE,
         "Cmd": ["sh", "-c", "echo x > /data/it"],
         "HostConfig": {"Mounts": [mount]},
     }
-    made = Wire(client.api).post("/containers/create", wanted)
+    made = Wire(client.api).post("/containers/create", body)
     container = msgspec.json.decode(made)["Id"]
     client.containers.start(container)
     Wire(client.api).post(f"/containers/{container}/wait")
     assert volumes.read_file("shared", "it", 10) == b"x\n"
 
 
-def test_left_overs_of_a_killed_window_are_removed(
+def test_helper_containers_of_a_killed_window_are_removed(
     volumes: Volumes, full: str, client: DockerClient
 ) -> None:
     with helper_container.mounted(client.api, full), helper_container.mounted(client.api, full):
-        assert len(_internal(client)) == 2  # one that is in use is not a left-over
-    _leave_over(client, full)
-    assert len(_internal(client)) == 1
+        assert len(_helper_containers(client)) == 2  # those in use are kept
+    _leave_helper_container(client, full)
+    assert len(_helper_containers(client)) == 1
     volumes.list_files(full, "/", Cancel())
-    assert _internal(client) == []
+    assert _helper_containers(client) == []
 
 
-def test_a_left_over_does_not_hold_its_volume(volumes: Volumes, client: DockerClient) -> None:
+def test_a_left_over_helper_does_not_prevent_removal_of_its_volume(
+    volumes: Volumes, client: DockerClient
+) -> None:
     volumes.create("held")
-    volumes.list_files("held", "/", Cancel())  # makes the image of nothing
-    _leave_over(client, "held")
+    volumes.list_files("held", "/", Cancel())  # creates the helper image
+    _leave_helper_container(client, "held")
     volumes.remove("held")
     assert volumes.list() == ()
 
 
-def test_the_image_of_nothing_is_hidden(volumes: Volumes, full: str, client: DockerClient) -> None:
+def test_the_helper_image_is_hidden(volumes: Volumes, full: str, client: DockerClient) -> None:
     volumes.list_files(full, "/", Cancel())
     assert [image.tags for image in client.images.list()] == [(f"{IMAGE}:latest",)]
     assert client.images.prune_preview(all=True).names == (f"{IMAGE}:latest",)
