@@ -1,4 +1,4 @@
-"""That an answer in chunks is ended where it can be, and nowhere else."""
+"""Where a chunked response may be ended early, and where not."""
 
 import pytest
 
@@ -18,15 +18,15 @@ def fed(*pieces: bytes) -> Chunks:
 
 
 @pytest.mark.parametrize("whole", [HEAD, HEAD + CHUNK, HEAD + CHUNK + BREAKS])
-def test_between_two_chunks_it_may_end_however_it_comes(whole: bytes) -> None:
+def test_a_response_may_end_between_chunks_however_it_is_split(whole: bytes) -> None:
     assert fed(whole).may_end
     assert fed(*(whole[at : at + 1] for at in range(len(whole)))).may_end
 
 
-def test_within_one_it_may_not() -> None:
+def test_a_response_may_not_end_within_a_chunk() -> None:
     whole = HEAD + CHUNK + BREAKS
-    good = {len(HEAD), len(HEAD + CHUNK), len(whole)}
-    assert {at for at in range(len(whole) + 1) if fed(whole[:at]).may_end} == good
+    boundaries = {len(HEAD), len(HEAD + CHUNK), len(whole)}
+    assert {at for at in range(len(whole) + 1) if fed(whole[:at]).may_end} == boundaries
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,17 @@ def test_within_one_it_may_not() -> None:
         HEAD + b"no number\r\n",
     ],
 )
-def test_what_has_ended_or_is_none_may_not(answer: bytes) -> None:
+def test_a_finished_or_unchunked_response_may_not_be_ended(answer: bytes) -> None:
     assert not fed(answer).may_end
 
 
 @pytest.mark.parametrize("size", [b"-5", b"+5", b"1_0", b"0x5", b" 5", b"f" * 16, b""])
-def test_what_is_no_size_is_not_understood(size: bytes) -> None:
+def test_an_invalid_chunk_size_is_rejected(size: bytes) -> None:
     assert not fed(HEAD + size + b"\r\n" + CHUNK[3:]).may_end
 
 
 @pytest.mark.parametrize("before", [b"", HEAD])
-def test_a_line_without_an_end_is_not_kept(before: bytes) -> None:
+def test_an_endless_line_is_not_buffered(before: bytes) -> None:
     made = fed(before, *[b"5" * HEAD_LIMIT] * 3)
     assert not made._line
     assert not made.may_end

@@ -1,4 +1,4 @@
-"""The little HTTP that the supervisor speaks."""
+"""The supervisor's small HTTP client."""
 
 import contextlib
 import socket
@@ -18,10 +18,10 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class Server:
-    """Answers one request with these blocks."""
+    """Answers one request with the given blocks."""
 
     def __init__(self, *blocks: bytes) -> None:
-        self.asked = b""
+        self.received = b""
         self._blocks = blocks
         self._ours, theirs = socket.socketpair()
         self._stream = SocketStream(theirs)
@@ -33,9 +33,9 @@ class Server:
 
     def _answer(self) -> None:
         with self._ours:
-            while not self.asked.endswith(b"\r\n\r\n"):
-                self.asked += self._ours.recv(65536)
-            with contextlib.suppress(BrokenPipeError):  # who has read enough may leave
+            while not self.received.endswith(b"\r\n\r\n"):
+                self.received += self._ours.recv(65536)
+            with contextlib.suppress(BrokenPipeError):  # the client may close early
                 for block in self._blocks:
                     self._ours.sendall(block)
 
@@ -67,10 +67,12 @@ def serve() -> Iterator[Callable[..., Server]]:
     ],
     ids=["length", "until the end", "chunks", "byte by byte"],
 )
-def test_every_form_of_answer(serve: Callable[..., Server], blocks: tuple[bytes, ...]) -> None:
+def test_every_form_of_response_is_read(
+    serve: Callable[..., Server], blocks: tuple[bytes, ...]
+) -> None:
     server = serve(*blocks)
     assert get_json(server.dial, "/x", list[int]) == [1, 2]
-    assert server.asked.startswith(b"GET /x HTTP/1.1\r\n")
+    assert server.received.startswith(b"GET /x HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_every_form_of_answer(serve: Callable[..., Server], blocks: tuple[bytes,
         HEAD + b"X: " + b"y" * 70_000 + b"\r\n\r\n[1]",
     ],
 )
-def test_bad_answers_are_errors(serve: Callable[..., Server], answer: bytes) -> None:
+def test_malformed_responses_are_errors(serve: Callable[..., Server], answer: bytes) -> None:
     with pytest.raises((HttpError, OSError)):
         get_json(serve(answer).dial, "/x", list[int])
 
@@ -102,21 +104,21 @@ def test_ping(serve: Callable[..., Server]) -> None:
 
 
 @pytest.mark.parametrize("error", [GuestUnreachable(Message("", "gone")), ConnectionRefusedError()])
-def test_ping_is_no_when_nothing_can_be_dialed(error: Exception) -> None:
+def test_ping_is_false_when_dialling_fails(error: Exception) -> None:
     def dial() -> Stream:
         raise error
 
     assert not ping(dial)
 
 
-def test_a_ping_without_an_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ping_without_a_response_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.dockerapi.http.ANSWER_LIMIT", 0.2)
     ours, theirs = socket.socketpair()
     assert not ping(lambda: SocketStream(theirs))
     ours.close()
 
 
-def test_events_come_one_by_one_however_they_are_cut(serve: Callable[..., Server]) -> None:
+def test_events_are_yielded_one_by_one_however_they_are_split(serve: Callable[..., Server]) -> None:
     server = serve(
         CHUNKED,
         b'9\r\n{"a": 1}\n\r\n',
@@ -129,7 +131,7 @@ def test_events_come_one_by_one_however_they_are_cut(serve: Callable[..., Server
     events = stream_json(stream, '/events?filters={"type":["x"]}', opened.append)
     assert list(events) == [{"a": 1}, {"a": 2}, {"a": 3}]
     assert [head.status for head in opened] == [200]
-    target = server.asked.split(b" ")[1]
+    target = server.received.split(b" ")[1]
     assert target == b"/events?filters=%7B%22type%22:%5B%22x%22%5D%7D"
 
 

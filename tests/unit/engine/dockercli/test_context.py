@@ -1,4 +1,4 @@
-"""The docker context, judged by the real docker CLI, which the tests need."""
+"""The docker context, checked with the real docker CLI, which the tests need."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from vm.host.paths import Home, default_root, home_at
 
 @pytest.fixture
 def config() -> Path:
-    """DOCKER_CONFIG of this test; nothing is in it yet."""
+    """DOCKER_CONFIG of this test, still empty."""
     return Path(os.environ["DOCKER_CONFIG"])
 
 
@@ -39,14 +39,14 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_default_home_is_galley_and_others_have_names_of_their_own(home: Home) -> None:
+def test_the_default_home_is_galley_and_others_have_their_own_names(home: Home) -> None:
     default = Path(platformdirs.user_data_dir("galley", False))
     assert context_name(Home(default, default / "run")) == "galley"
     assert context_name(home).startswith("galley-")
     assert context_name(home) != context_name(Home(Path("/other"), Path("/other/run")))
 
 
-def test_docker_takes_it_for_one_of_its_own(home: Home, config: Path) -> None:
+def test_docker_accepts_the_context_as_its_own(home: Home, config: Path) -> None:
     assert ensure(home) is None
     name = context_name(home)
     assert docker("show") == name
@@ -83,14 +83,14 @@ def test_a_context_that_docker_made_for_our_socket_is_ours(home: Home, config: P
     assert not is_current(home)
 
 
-def test_again_changes_nothing(home: Home, config: Path) -> None:
+def test_a_second_ensure_changes_nothing(home: Home, config: Path) -> None:
     ensure(home)
     before = files(config)
     assert ensure(home) is None
     assert files(config) == before
 
 
-def test_a_later_start_respects_that_the_user_went_back(home: Home, config: Path) -> None:
+def test_a_later_start_keeps_the_users_return_to_default(home: Home, config: Path) -> None:
     ensure(home)
     write_config(config, "{}")  # what `docker context use default` leaves
     ensure(home)
@@ -98,7 +98,7 @@ def test_a_later_start_respects_that_the_user_went_back(home: Home, config: Path
 
 
 @pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKER_CONTEXT"])
-def test_a_choice_in_the_environment_is_a_choice(
+def test_a_context_chosen_in_the_environment_is_kept(
     home: Home, config: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "something")
@@ -134,7 +134,7 @@ def test_a_new_config_is_private(home: Home, config: Path) -> None:
     assert (config / "config.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_linked_config_stays_linked(home: Home, config: Path, tmp_path: Path) -> None:
+def test_a_symlinked_config_stays_a_symlink(home: Home, config: Path, tmp_path: Path) -> None:
     config.mkdir()
     real = tmp_path / "dotfiles.json"
     real.write_text("{}")
@@ -144,7 +144,7 @@ def test_a_linked_config_stays_linked(home: Home, config: Path, tmp_path: Path) 
     assert json.loads(real.read_text())["currentContext"] == context_name(home)
 
 
-def test_a_foreign_context_of_our_name_is_left_and_said(home: Home, config: Path) -> None:
+def test_a_foreign_context_with_our_name_is_kept_and_reported(home: Home, config: Path) -> None:
     meta = context._meta(home)
     meta.parent.mkdir(parents=True)
     meta.write_text('{"Name":"x","Metadata":{},"Endpoints":{"docker":{"Host":"ssh://far"}}}')
@@ -157,7 +157,7 @@ def test_a_foreign_context_of_our_name_is_left_and_said(home: Home, config: Path
     assert files(config) == before
 
 
-def test_ours_follows_when_the_socket_moves(home: Home, config: Path) -> None:
+def test_our_context_follows_a_moved_socket(home: Home, config: Path) -> None:
     ensure(home)
     moved = Home(home.root, home.run / "elsewhere")
     assert ensure(moved) is None
@@ -165,7 +165,7 @@ def test_ours_follows_when_the_socket_moves(home: Home, config: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["{", "[]", "\x00"])
-def test_a_broken_config_is_said_and_left(home: Home, config: Path, broken: str) -> None:
+def test_a_broken_config_is_reported_and_kept(home: Home, config: Path, broken: str) -> None:
     file = write_config(config, broken)
     with pytest.raises(HostError, match=r"config\.json cannot be used"):
         ensure(home)
@@ -173,7 +173,7 @@ def test_a_broken_config_is_said_and_left(home: Home, config: Path, broken: str)
 
 
 @pytest.mark.parametrize("meta", ["[]", "7", '{"Metadata": null}', '{"Endpoints": {"docker": 1}}'])
-def test_strange_metadata_is_not_ours(home: Home, config: Path, meta: str) -> None:
+def test_unexpected_metadata_is_reported_and_kept(home: Home, config: Path, meta: str) -> None:
     file = context._meta(home)
     file.parent.mkdir(parents=True)
     file.write_text(meta)
@@ -185,32 +185,32 @@ def test_strange_metadata_is_not_ours(home: Home, config: Path, meta: str) -> No
     assert file.read_text() == meta
 
 
-def test_a_directory_that_cannot_be_written_is_said(home: Home, config: Path) -> None:
+def test_a_directory_that_cannot_be_written_is_reported(home: Home, config: Path) -> None:
     config.write_text("a file, not a directory")
     with pytest.raises(HostError, match="cannot be used"):
         ensure(home)
 
 
-def test_remove_before_there_is_one(home: Home, config: Path) -> None:
+def test_remove_without_a_context(home: Home, config: Path) -> None:
     remove(home)
     assert not config.exists()
 
 
-def test_it_is_used_when_somebody_asks_for_it(home: Home, config: Path) -> None:
+def test_use_makes_the_context_current(home: Home, config: Path) -> None:
     file = write_config(config, '{"currentContext": "other"}')
     use(home)
     assert json.loads(file.read_text())["currentContext"] == context_name(home)
     assert is_current(home)
 
 
-def a_home(place: Path) -> Home:
-    place.mkdir(exist_ok=True)
-    return home_at(place)
+def home_in(folder: Path) -> Home:
+    folder.mkdir(exist_ok=True)
+    return home_at(folder)
 
 
-def test_contexts_of_homes_that_were_deleted_go(home: Home, config: Path, tmp_path: Path) -> None:
-    """Only those that Galley made, and that are as it made them."""
-    gone, moved, there = (a_home(tmp_path / name) for name in ("gone", "moved", "there"))
+def test_contexts_of_deleted_homes_are_removed(home: Home, config: Path, tmp_path: Path) -> None:
+    """Only contexts that Galley made and that are unchanged."""
+    gone, moved, there = (home_in(tmp_path / name) for name in ("gone", "moved", "there"))
     for one in (gone, moved, there):
         ensure(one)
     use(gone)
@@ -225,7 +225,7 @@ def test_contexts_of_homes_that_were_deleted_go(home: Home, config: Path, tmp_pa
     shutil.rmtree(config / "contexts" / "meta" / "broken")
     left = {"default", "mine", "galley-cafecafe", *map(context_name, (moved, there, home))}
     assert set(docker("ls", "--format", "{{.Name}}").split()) == left
-    assert docker("show") == context_name(home), "the user had none any more"
+    assert docker("show") == context_name(home), "the context that was current is removed"
 
 
 def test_the_default_home_keeps_its_context(
@@ -239,19 +239,19 @@ def test_the_default_home_keeps_its_context(
     assert docker("inspect", "-f", "{{.Name}}", "galley") == "galley"
 
 
-def test_one_that_is_made_again_meanwhile_stays(
+def test_a_home_recreated_during_the_cleanup_keeps_its_context(
     home: Home, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    back = a_home(tmp_path / "back")
-    ensure(back)
-    back.root.rmdir()
+    recreated = home_in(tmp_path / "back")
+    ensure(recreated)
+    recreated.root.rmdir()
     change = config_json.change
 
-    def slow(edit: Callable[[dict[str, Any]], None]) -> None:
+    def change_and_recreate(edit: Callable[[dict[str, Any]], None]) -> None:
         change(edit)
-        if not back.root.exists():
-            a_home(back.root)
+        if not recreated.root.exists():
+            home_in(recreated.root)
 
-    monkeypatch.setattr(config_json, "change", slow)
+    monkeypatch.setattr(config_json, "change", change_and_recreate)
     context.remove_orphans()
-    assert docker("inspect", "-f", "{{.Name}}", context_name(back)) == context_name(back)
+    assert docker("inspect", "-f", "{{.Name}}", context_name(recreated)) == context_name(recreated)

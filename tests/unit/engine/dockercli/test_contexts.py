@@ -1,4 +1,4 @@
-"""The engines that this computer knows, read from docker's files as the docker CLI writes them."""
+"""The docker contexts of this computer, read from files as the docker CLI writes them."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "galley", tmp_path / "run")
 
 
-def written(docker: Path, name: str, text: str) -> str:
+def write_meta(docker: Path, name: str, text: str) -> str:
     folder = hashlib.sha256(name.encode()).hexdigest()
     path = docker / "contexts" / "meta" / folder / "meta.json"
     path.parent.mkdir(parents=True)
@@ -46,10 +46,10 @@ def others(home: Home) -> tuple[DockerContext, ...]:
     return tuple(rest)
 
 
-def test_our_own_is_always_there_and_once(docker: Path, home: Home) -> None:
+def test_our_own_context_is_listed_exactly_once(docker: Path, home: Home) -> None:
     assert others(home) == ()
     context.ensure(home)
-    written(docker, "alias", meta("alias", context.endpoint(home)))
+    write_meta(docker, "alias", meta("alias", context.endpoint(home)))
     assert others(home) == ()
 
 
@@ -72,12 +72,12 @@ def test_the_default_is_the_socket_or_docker_host(
 
 
 def test_contexts_with_their_tls_material(docker: Path, home: Home) -> None:
-    folder = written(docker, "prod", meta("prod", "tcp://10.0.0.2:2376", SkipTLSVerify=True))
+    folder = write_meta(docker, "prod", meta("prod", "tcp://10.0.0.2:2376", SkipTLSVerify=True))
     tls = docker / "contexts" / "tls" / folder / "docker"
     tls.mkdir(parents=True)
     for name in ("ca", "cert", "key"):
         (tls / f"{name}.pem").touch()
-    written(docker, "far", meta("far", "ssh://example.com"))
+    write_meta(docker, "far", meta("far", "ssh://example.com"))
     far, prod = others(home)
     assert (far.name, far.description, far.endpoint.scheme) == ("far", "D", "ssh")
     assert not far.endpoint.uses_tls
@@ -86,9 +86,9 @@ def test_contexts_with_their_tls_material(docker: Path, home: Home) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"Name": 5}', '{"Name": "x", "Endpoints": {}}'])
-def test_a_broken_one_is_listed_with_its_problem(docker: Path, home: Home, text: str) -> None:
-    written(docker, "x", text)
-    written(docker, "y", meta("y", "unix:///y.sock"))
+def test_a_broken_context_is_listed_with_its_problem(docker: Path, home: Home, text: str) -> None:
+    write_meta(docker, "x", text)
+    write_meta(docker, "y", meta("y", "unix:///y.sock"))
     found = {one.name: one for one in others(home)}
     assert found.pop("y").problem == ""
     (broken,) = found.values()

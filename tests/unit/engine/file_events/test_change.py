@@ -1,4 +1,4 @@
-"""Which changes are worth sending, and how they are written."""
+"""Which changes are worth sending, and how they are encoded."""
 
 import os
 
@@ -7,7 +7,7 @@ from engine.file_events.change import LONGEST, Change, Kind, encode, worth_sendi
 WRITTEN = [Change(Kind.MODIFY, "/a"), Change(Kind.CLOSE_WRITE, "/a")]
 
 
-def test_what_is_said_again_is_said_once() -> None:
+def test_repeated_changes_are_sent_once() -> None:
     other = Change(Kind.MODIFY, "/b")
     assert worth_sending([*WRITTEN, other, *WRITTEN * 100, other]) == [*WRITTEN, other]
 
@@ -18,7 +18,7 @@ def test_every_creation_and_deletion_of_a_name_is_sent() -> None:
     assert worth_sending(life * 3) == life * 3
 
 
-def test_as_the_guest_reads_it() -> None:
+def test_changes_are_encoded_as_the_guest_reads_them() -> None:
     odd = os.fsdecode(b"/with space/\xff\n")
     moved = Change(Kind.MOVED_TO | Kind.ISDIR, odd, cookie=0xABC)
     assert encode([*WRITTEN, moved]).split(b"\0") == [
@@ -29,6 +29,6 @@ def test_as_the_guest_reads_it() -> None:
     ]
 
 
-def test_a_path_that_the_guest_cannot_take_is_left_out() -> None:
+def test_a_path_too_long_for_the_guest_is_left_out() -> None:
     long = Change(Kind.MODIFY, "/" + "x" * LONGEST)
     assert encode([long, WRITTEN[0]]) == encode(WRITTEN[:1])

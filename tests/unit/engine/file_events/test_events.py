@@ -1,4 +1,4 @@
-"""From a file on this host to the bytes that the guest is sent, through real threads."""
+"""From a file on this host to the bytes that the guest receives, through real threads."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
 
 class Guest:
-    """Takes what it is sent. While it `refuses`, nobody listens there."""
+    """Records what it receives. While it `refuses`, connections to it fail."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -42,7 +42,7 @@ class Guest:
             self.changed.notify_all()
 
     def recv(self, limit: int) -> bytes:
-        raise AssertionError("the guest says nothing")
+        raise AssertionError("the guest sends nothing")
 
     def shutdown_write(self) -> None: ...
 
@@ -64,7 +64,7 @@ def guest() -> Guest:
 
 @pytest.fixture
 def watching(guest: Guest, tmp_path: Path) -> Iterator[FileEvents]:
-    """Of the folder `here`."""
+    """Watches the folder `here`."""
     (tmp_path / "here").mkdir()
     made = FileEvents(guest.dial, tmp_path / "home", lambda: None)
     made.follow([str(tmp_path / "here")])
@@ -72,8 +72,8 @@ def watching(guest: Guest, tmp_path: Path) -> Iterator[FileEvents]:
     made.close()
 
 
-def until_told(guest: Guest, folder: Path) -> None:
-    """Write until the first event is told: then the folder is watched."""
+def wait_until_watched(guest: Guest, folder: Path) -> None:
+    """Write until the first event arrives: from then on the folder is watched."""
     (folder / "first").touch()
     until = time.monotonic() + PATIENCE
     while bytes(folder / "first") not in guest.received:
@@ -82,7 +82,7 @@ def until_told(guest: Guest, folder: Path) -> None:
 
 
 def test_an_edit_arrives(guest: Guest, watching: FileEvents, tmp_path: Path) -> None:
-    until_told(guest, tmp_path / "here")
+    wait_until_watched(guest, tmp_path / "here")
     file = tmp_path / "here" / "file"
     file.write_text("1")
     kinds = (Kind.CREATE, Kind.MODIFY, Kind.CLOSE_WRITE)
@@ -92,10 +92,10 @@ def test_an_edit_arrives(guest: Guest, watching: FileEvents, tmp_path: Path) -> 
     assert watching.problems == ()
 
 
-def test_a_thousand_edits_and_none_is_lost(
+def test_none_of_a_thousand_edits_is_lost(
     guest: Guest, watching: FileEvents, tmp_path: Path
 ) -> None:
-    until_told(guest, tmp_path / "here")
+    wait_until_watched(guest, tmp_path / "here")
     files = [tmp_path / "here" / str(number) for number in range(1000)]
     for number, file in enumerate(files):
         file.write_text("1")
@@ -104,25 +104,25 @@ def test_a_thousand_edits_and_none_is_lost(
         guest.wait_for(Change(Kind.CLOSE_WRITE, str(file)))
 
 
-def test_nothing_is_sent_when_nothing_is_watched(
+def test_changes_in_a_folder_no_longer_watched_are_not_sent(
     guest: Guest, watching: FileEvents, tmp_path: Path
 ) -> None:
-    until_told(guest, tmp_path / "here")
+    wait_until_watched(guest, tmp_path / "here")
     watching.follow([])
     (tmp_path / "other").mkdir()
     watching.follow([str(tmp_path / "other")])
-    until_told(guest, tmp_path / "other")
-    (tmp_path / "here" / "unheard").touch()
+    wait_until_watched(guest, tmp_path / "other")
+    (tmp_path / "here" / "unwatched").touch()
     (tmp_path / "other" / "last").touch()
     guest.wait(lambda: b"/other/last" in guest.received)
-    assert b"unheard" not in guest.received
+    assert b"unwatched" not in guest.received
     assert guest.closed >= 1
 
 
-def test_it_ends_at_once_when_nothing_is_watched(
+def test_close_ends_the_threads_when_nothing_is_watched(
     guest: Guest, watching: FileEvents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    until_told(guest, tmp_path / "here")
+    wait_until_watched(guest, tmp_path / "here")
     asleep = threading.Semaphore(0)
     read = Inotify.read
 
@@ -132,19 +132,19 @@ def test_it_ends_at_once_when_nothing_is_watched(
 
     monkeypatch.setattr(Inotify, "read", note)
     watching.follow([])
-    for _ in ("woken by us", "by the end of its watch"):
+    for _ in ("woken by follow", "woken by the end of its watch"):
         assert asleep.acquire(timeout=PATIENCE)
     watching.close()
     names = {thread.name for thread in threading.enumerate()}
     assert not names & {"file-events", "file-events-sender"}
 
 
-def test_what_always_changes_is_left_out_by_its_real_name(guest: Guest, tmp_path: Path) -> None:
+def test_galleys_home_is_left_out_by_its_real_path(guest: Guest, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "link").symlink_to("home")
     here = FileEvents(guest.dial, tmp_path / "link", lambda: None)
     here.follow([str(tmp_path)])
-    until_told(guest, tmp_path)
+    wait_until_watched(guest, tmp_path)
     (tmp_path / "home" / "log").touch()
     (tmp_path / "last").touch()
     guest.wait_for(Change(Kind.CREATE, str(tmp_path / "last")))
@@ -156,22 +156,22 @@ def test_a_guest_that_does_not_listen_is_a_problem_until_it_does(
     guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "AGAIN", 0.01)
-    told: list[tuple[str, ...]] = []
+    reported: list[tuple[str, ...]] = []
     guest.refuses = True
 
     def note() -> None:
         with guest.changed:
-            told.append(tuple(problem.kind for problem in here.problems))
+            reported.append(tuple(problem.kind for problem in here.problems))
             guest.changed.notify_all()
 
     here = FileEvents(guest.dial, tmp_path / "home", note)
     here.follow([str(tmp_path)])
     until = time.monotonic() + PATIENCE
-    while not told:
+    while not reported:
         assert time.monotonic() < until
         (tmp_path / "file").write_text("1")
     guest.refuses = False
-    guest.wait(lambda: len(told) == 2)
-    assert told == [("MachineError",), ()]
+    guest.wait(lambda: len(reported) == 2)
+    assert reported == [("MachineError",), ()]
     assert b"/file\0" in guest.received
     here.close()

@@ -1,4 +1,4 @@
-"""inotify as it is, without a tree."""
+"""inotify alone, without a tree."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from engine.file_events.change import Kind
 from engine.file_events.inotify import Inotify
 
 
-def test_where_very_many_files_are_open(tmp_path: Path, more_files: None) -> None:
+def test_inotify_works_with_very_many_open_files(tmp_path: Path, more_files: None) -> None:
     inotify = Inotify()
     watch = inotify.add(str(tmp_path))
     assert inotify.read(0.0) == []

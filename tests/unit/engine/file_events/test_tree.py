@@ -1,4 +1,4 @@
-"""Folders watched by this host's own kernel, and what the tree makes of what it says."""
+"""Folders watched by this host's kernel, and the changes that the tree makes of its events."""
 
 import itertools
 import os
@@ -29,7 +29,7 @@ class Watched:
         self.settle()
 
     def settle(self) -> None:
-        """Everything that has happened until now."""
+        """Read every event up to now."""
         until = time.monotonic() + PATIENCE
         while self.tree.is_waiting():
             self.seen += self.tree.step()
@@ -42,7 +42,7 @@ class Watched:
         mark.unlink()
 
     def after(self, work: Callable[[], object]) -> list[tuple[Kind, str]]:
-        """What is seen of `work`, with paths below the folder."""
+        """The changes seen during `work`, with paths relative to the folder."""
         self.settle()
         self.seen = []
         work()
@@ -97,7 +97,7 @@ def test_files_in_a_new_folder_are_reported_however_fast_they_appear(watched: Wa
     assert (Kind.CLOSE_WRITE, "n7/a/b/file") in watched.after(lambda: later.write_text("2"))
 
 
-def test_folders_that_are_renamed_have_their_new_names(watched: Watched) -> None:
+def test_files_in_a_renamed_folder_have_its_new_name(watched: Watched) -> None:
     (watched.top / "old" / "inner").mkdir(parents=True)
     (watched.top / "old" / "inner" / "file").touch()
     seen = watched.after(lambda: (watched.top / "old").rename(watched.top / "new"))
@@ -109,7 +109,7 @@ def test_folders_that_are_renamed_have_their_new_names(watched: Watched) -> None
     assert touched == [(Kind.DELETE, "new/inner/file")]
 
 
-def test_a_folder_that_leaves_is_watched_no_more(
+def test_a_folder_moved_away_is_no_longer_watched(
     watched: Watched, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     outside = tmp_path_factory.mktemp("outside") / "gone"
@@ -123,7 +123,7 @@ def test_a_folder_that_leaves_is_watched_no_more(
     assert (Kind.CREATE, "back/inner/file") in back
 
 
-def test_a_folder_that_is_deleted_and_made_again(watched: Watched) -> None:
+def test_a_folder_that_is_deleted_and_recreated_is_watched(watched: Watched) -> None:
     folder = watched.top / "folder"
 
     def again() -> None:
@@ -137,7 +137,7 @@ def test_a_folder_that_is_deleted_and_made_again(watched: Watched) -> None:
     assert (Kind.DELETE, "folder/file") in watched.after((folder / "file").unlink)
 
 
-def test_what_is_left_out_is_not_watched(watched: Watched) -> None:
+def test_a_left_out_folder_is_not_watched(watched: Watched) -> None:
     def busy() -> None:
         (watched.top / "left-out" / "inner").mkdir(parents=True)
         (watched.top / "left-out" / "inner" / "file").touch()
@@ -151,7 +151,7 @@ def test_after_an_overflow_new_files_are_reported(watched: Watched) -> None:
     watched.settle()
 
     def lose() -> None:
-        """As if the kernel had dropped what it says of these."""
+        """Drop the events, as the kernel does at an overflow."""
         (watched.top / "new").mkdir()
         (watched.top / "new" / "file").touch()
         watched.inotify.read(0.0)
@@ -173,7 +173,7 @@ def test_no_more_watches_than_allowed(tmp_path: Path) -> None:
     watched.inotify.close()
 
 
-def test_a_single_file(tmp_path: Path) -> None:
+def test_a_single_file_is_watched(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     inotify = Inotify()
