@@ -19,7 +19,7 @@ def module(name: str, depends: str = "", alias: str = "") -> bytes:
 
 
 def program(interpreter: str, libraries: list[str]) -> bytes:
-    """An executable with the three segments that say what it needs."""
+    """An executable with the three segments that list its loader and libraries."""
     strings, offsets = b"\0", []
     for library in libraries:
         offsets.append(len(strings))
@@ -46,7 +46,7 @@ def program(interpreter: str, libraries: list[str]) -> bytes:
 
 
 def bzimage(kernel: bytes, size: int | None = None) -> bytes:
-    """A bzImage with the fields that say where its compressed kernel is."""
+    """A bzImage with the fields that locate its compressed kernel."""
     payload = lzma.compress(kernel) + struct.pack("<I", len(kernel) if size is None else size)
     setup_sectors = 3
     image = bytearray((setup_sectors + 1) * 512)

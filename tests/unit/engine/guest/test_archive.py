@@ -1,4 +1,4 @@
-"""What a program needs, and reading unpacked packages."""
+"""The libraries that a program needs, and reading files of unpacked packages."""
 
 import io
 import tarfile
@@ -11,7 +11,7 @@ from tests.unit.engine.guest.elves import program
 from vm.errors import HostError
 
 
-def test_what_a_program_needs() -> None:
+def test_the_libraries_of_a_program() -> None:
     elf = program("/lib64/ld-linux-x86-64.so.2", ["libc.so.6", "libm.so.6"])
     assert needed_libraries(elf) == ("usr/lib64/ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6")
     assert needed_libraries(b"#!/bin/sh\n") == ()

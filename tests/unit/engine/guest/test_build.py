@@ -1,4 +1,4 @@
-"""The frame of a build, with the steps that need a network replaced."""
+"""Building an image, with the steps that need a network replaced."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from vm.messages import Message, Text
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Makes a tiny image instead of a real one; lists where."""
+    """Makes a tiny image instead of a real one; lists the work folders."""
     made: list[Path] = []
 
     def make(work: Path, target: Path, channel: Channel, arch: str, progress: object) -> None:
@@ -33,9 +33,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_an_image_is_built_once(steps: list[Path], tmp_path: Path) -> None:
-    said: list[Text] = []
-    first = build(tmp_path / "images", progress=said.append)
-    again = build(tmp_path / "images", progress=said.append)
+    messages: list[Text] = []
+    first = build(tmp_path / "images", progress=messages.append)
+    again = build(tmp_path / "images", progress=messages.append)
     assert first == again == tmp_path / "images" / image_name()
     assert len(steps) == 1
     assert is_current(first)
@@ -43,13 +43,13 @@ def test_an_image_is_built_once(steps: list[Path], tmp_path: Path) -> None:
     assert not is_current(tmp_path)
 
 
-def test_a_damaged_image_is_named_and_built_again(steps: list[Path], tmp_path: Path) -> None:
-    said: list[Text] = []
-    made = build(tmp_path, progress=said.append)
+def test_a_damaged_image_is_reported_and_rebuilt(steps: list[Path], tmp_path: Path) -> None:
+    messages: list[Text] = []
+    made = build(tmp_path, progress=messages.append)
     (made / "vmlinux").write_bytes(b"kernem")
-    build(tmp_path, progress=said.append)
+    build(tmp_path, progress=messages.append)
     assert len(steps) == 2
-    assert "vmlinux" in said[0].english
+    assert "vmlinux" in messages[0].english
     image.verify(made)
     assert [path.name for path in tmp_path.iterdir()] == [made.name]
 
@@ -69,7 +69,7 @@ def test_a_build_that_ends_early_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("said", "summary", "hint"),
+    ("output", "summary", "hint"),
     [
         ("E: Release file for x is expired (invalid since 3d)", "has expired", "stable channel"),
         ("newuidmap: no subuid range", "could not be fetched", "--add-subuids"),
@@ -77,14 +77,14 @@ def test_a_build_that_ends_early_leaves_nothing(
         ("E: Failed to fetch", "could not be fetched", "apt-get update"),
     ],
 )
-def test_a_failed_download_says_what_to_do(said: str, summary: str, hint: str) -> None:
-    error = building._unpack_failed("forky", Completed(("mmdebstrap",), 1, said.encode(), b""))
+def test_a_failed_download_has_a_hint(output: str, summary: str, hint: str) -> None:
+    error = building._unpack_failed("forky", Completed(("mmdebstrap",), 1, output.encode(), b""))
     assert summary in error.summary
     assert hint in error.hint
-    assert said in error.details
+    assert output in error.details
 
 
-def test_a_package_and_its_version() -> None:
+def test_a_file_name_gives_the_package_and_its_version() -> None:
     assert building._package("openssh_1%3a10.0p1-7_amd64.deb") == ("openssh", "1:10.0p1-7")
 
 

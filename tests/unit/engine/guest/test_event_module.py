@@ -1,4 +1,4 @@
-"""The guest's end of file events: its kernel module, and the program that hands events to it."""
+"""File events in the guest: the kernel module, and the program that passes events to it."""
 
 import re
 import socket
@@ -21,7 +21,7 @@ PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
 
 class Kernel:
-    """Writes the little of BTF that is read: see Documentation/bpf/btf.rst in Linux."""
+    """Writes the parts of BTF that Galley reads: see Documentation/bpf/btf.rst in Linux."""
 
     def __init__(self) -> None:
         self.strings = b"\0"
@@ -52,7 +52,7 @@ class Kernel:
 
 def kernel(**changed: int) -> bytes:
     made = Kernel()
-    made.add("int", 1, 0, 4, bytes(4))  # kinds of other lengths lie between
+    made.add("int", 1, 0, 4, bytes(4))  # kinds with records of other lengths
     made.add("", 3, 0, 0, bytes(12))
     values = (made.name("FSNOTIFY_EVENT_NONE"), 0, made.name("FSNOTIFY_EVENT_INODE"), 2)
     made.add("fsnotify_data_type", 6, 2, 4, struct.pack("<IiIi", *values))
@@ -75,7 +75,7 @@ def test_types_are_found_in_the_kernel() -> None:
     assert types.parameters("fsnotify") == 7
 
 
-def test_what_is_not_there_is_named() -> None:
+def test_a_missing_type_is_named_in_the_error() -> None:
     types = Types(kernel())
     with pytest.raises(HostError, match="absent"):
         types.size("absent")
@@ -89,7 +89,7 @@ def test_what_is_not_there_is_named() -> None:
         Types(b"no kernel")
 
 
-def test_the_module_is_for_this_kernel_and_calls_nothing_else(tmp_path: Path) -> None:
+def test_the_module_is_for_this_kernel_and_calls_only_known_functions(tmp_path: Path) -> None:
     module = event_module.build(kernel(), [MAGIC], tmp_path, architecture())
     assert b"\0vermagic=6.1 SMP mod_unload \0" in module
     listed = subprocess.run(
@@ -105,7 +105,7 @@ def test_a_kernel_whose_function_has_changed_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the compiler's checks of memory and of undefined behaviour, which end it."""
+    """The program, with the compiler's sanitizers, which abort it at an error."""
     made = tmp_path_factory.mktemp("events") / "events"
     checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra")
     source = FILES / "source" / "events.c"
@@ -146,7 +146,7 @@ def running(program: Path, tmp_path: Path) -> Iterator[Running]:
     made.close()
 
 
-def test_each_event_is_handed_over_whole(running: Running) -> None:
+def test_each_event_is_passed_on_whole(running: Running) -> None:
     events = [b"%d" % number * 500 for number in range(200)]
     stream = b"".join(event + b"\0" for event in events)
     with running.connect() as connection:
@@ -155,7 +155,7 @@ def test_each_event_is_handed_over_whole(running: Running) -> None:
         running.wait(b"".join(events))
 
 
-def test_half_an_event_reaches_nobody(running: Running) -> None:
+def test_an_incomplete_event_is_dropped(running: Running) -> None:
     with running.connect() as connection:
         connection.sendall(b"whole\0half")
         running.wait(b"whole")
@@ -164,7 +164,7 @@ def test_half_an_event_reaches_nobody(running: Running) -> None:
         running.wait(b"wholeagain")
 
 
-def test_what_is_no_event_ends_the_connection(running: Running) -> None:
+def test_an_overlong_event_ends_the_connection(running: Running) -> None:
     with running.connect() as connection, pytest.raises(ConnectionError):
         connection.sendall(b"x" * (1 << 24))
     with running.connect() as connection:

@@ -1,4 +1,4 @@
-"""The guest's rules for this computer's loopback, in a firewall and cgroups of this kernel's own.
+"""The guest's firewall rules for this computer's loopback, on this computer's own kernel.
 
 Three network namespaces stand for QEMU's network, the machine and a container behind its bridge.
 """
@@ -16,7 +16,7 @@ from engine.guest.recipe import FILES
 SERVICE, PROXY, PUBLISHED, NAMES = 8000, 3128, 8080, 53
 LAN = "192.0.2.1"  # another address of this computer
 SCRIPT = "/usr/lib/galley/host-loopback"
-# The guest's own files in their places, over those of this computer, and its console in a file.
+# Mounts the guest's files over those of this computer, and a file as the guest's console.
 WORK = """
 set -e
 mount -t overlay -o "lowerdir=$1/usr/lib:/usr/lib" overlay /usr/lib
@@ -66,7 +66,7 @@ ip address add 172.17.0.2/16 dev eth0
 ip link set eth0 up
 ip route add default via 172.17.0.1
 """
-# Echoes on the ports that are named, by UDP from the addresses between commas.
+# Echo server on the given ports, for UDP on each of the comma-separated addresses.
 SERVER = """
 import selectors, socket, sys
 ready = selectors.DefaultSelector()
@@ -92,7 +92,7 @@ while True:
                 ready.unregister(one)
                 one.close()
 """
-# In a cgroup (or "-"), connects for each line: KIND ADDRESS PORT DEVICE. "again" uses the last one.
+# In a cgroup (or "-"), connects for each line: KIND ADDRESS PORT DEVICE. "again" reuses the last.
 CLIENT = """
 import socket, sys
 if sys.argv[1] != "-":
@@ -115,11 +115,11 @@ for line in sys.stdin:
         print(type(error).__name__, flush=True)
 """
 REFUSED = "ConnectionRefusedError"
-FORBIDDEN = "PermissionError"  # what a datagram of the machine's own network gets
+FORBIDDEN = "PermissionError"  # for a datagram in the machine's own network
 
 
 class Network:
-    """The three namespaces, and what runs in them. `console`: what the guest has said."""
+    """The three namespaces and their processes. `console`: the guest's console output."""
 
     def __init__(self, folder: Path) -> None:
         self._name = f"galley-loopback-{os.getpid()}"
@@ -162,8 +162,8 @@ class Network:
     def client(self, name: str, cgroup: Path | None = None) -> "Client":
         return Client(self._start(name, CLIENT, str(cgroup or "-")))
 
-    def guest_does(self, *words: str) -> None:
-        """The guest's own script, in its own files."""
+    def run_script(self, *words: str) -> None:
+        """Run the guest's script with the guest's files."""
         script = ("unshare", "--mount", "sh", "-c", WORK, "sh", str(FILES), str(self.console))
         self.inside("guest", *script, SCRIPT, *words)
 
@@ -182,16 +182,16 @@ class Client:
         self._process = process
 
     def tcp(self, address: str, port: int, device: str = "-") -> str:
-        return self._ask(f"SOCK_STREAM {address} {port} {device}")
+        return self._request(f"SOCK_STREAM {address} {port} {device}")
 
     def udp(self, address: str, port: int, device: str = "-") -> str:
-        return self._ask(f"SOCK_DGRAM {address} {port} {device}")
+        return self._request(f"SOCK_DGRAM {address} {port} {device}")
 
     def again(self) -> str:
-        """By the connection that there is."""
-        return self._ask("again")
+        """Send on the last connection."""
+        return self._request("again")
 
-    def _ask(self, line: str) -> str:
+    def _request(self, line: str) -> str:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{line}\n")
@@ -207,11 +207,11 @@ def network(tmp_path: Path) -> Iterator[Network]:
     made.remove()
 
 
-def test_a_container_is_refused_while_it_is_off(network: Network) -> None:
+def test_a_container_is_refused_while_host_loopback_is_off(network: Network) -> None:
     container = network.client("container")
     assert container.tcp("10.0.2.2", SERVICE) == "reached"
     assert container.udp("10.0.2.2", SERVICE) == "reached"
-    network.guest_does("off")
+    network.run_script("off")
     for address in ("10.0.2.2", "10.0.2.3", "10.0.2.9"):
         assert container.tcp(address, SERVICE) == REFUSED, address
         assert container.udp(address, SERVICE) == REFUSED, address
@@ -219,33 +219,33 @@ def test_a_container_is_refused_while_it_is_off(network: Network) -> None:
     assert container.tcp("10.0.2.3", NAMES) == "reached"
     assert container.udp("10.0.2.3", NAMES) == "reached"
     assert container.tcp(LAN, SERVICE) == "reached"
-    network.guest_does("on")
+    network.run_script("on")
     assert container.tcp("10.0.2.2", SERVICE) == "reached"
     assert "host-loopback on" in network.console.read_text().splitlines()[-1]
 
 
-def test_a_connection_that_is_established_ends(network: Network) -> None:
+def test_an_established_connection_ends(network: Network) -> None:
     container = network.client("container")
     assert container.tcp("10.0.2.2", SERVICE) == "reached"
-    network.guest_does("off")
+    network.run_script("off")
     assert container.again() != "reached"
 
 
 def test_proxies_stay_reachable(network: Network) -> None:
-    """Only those of the last call."""
+    """Only the ports of the last call count."""
     container = network.client("container")
-    network.guest_does("off", str(PROXY), "9")
+    network.run_script("off", str(PROXY), "9")
     assert network.console.read_text().strip().endswith(f"galley: host-loopback off {PROXY} 9")
     assert container.tcp("10.0.2.2", PROXY) == "reached"
     assert container.udp("10.0.2.2", PROXY) == REFUSED
     assert container.tcp("10.0.2.2", SERVICE) == REFUSED
-    network.guest_does("off")
+    network.run_script("off")
     assert container.tcp("10.0.2.2", PROXY) == REFUSED
 
 
-def test_published_ports_go_on(network: Network) -> None:
-    """Those of a container behind the bridge, and of one in the machine's own network."""
-    network.guest_does("off")
+def test_published_ports_stay_reachable(network: Network) -> None:
+    """Ports of a container behind the bridge, and of one in the machine's own network."""
+    network.run_script("off")
     outside = network.client("host")
     for port in (PUBLISHED, PUBLISHED + 1):
         assert outside.tcp("10.0.2.15", port) == "reached"
@@ -253,8 +253,8 @@ def test_published_ports_go_on(network: Network) -> None:
         assert outside.udp("10.0.2.15", port) == "reached"
 
 
-def test_the_machines_own_network_is_refused_to_containers_alone(network: Network) -> None:
-    network.guest_does("off")
+def test_only_containers_are_refused_in_the_machines_own_network(network: Network) -> None:
+    network.run_script("off")
     for own in (network.client("guest", network.engine), network.client("guest", network.cgroups)):
         assert own.tcp("10.0.2.2", SERVICE) == "reached"
         assert own.tcp("fec0::2", SERVICE) == "reached"

@@ -1,7 +1,7 @@
-"""The guest's program that says what containers listen on, on this computer's own kernel.
+"""The guest's program that lists the ports of listening containers, on this computer's own kernel.
 
-Its sockets and cgroups are real. The files of tracefs are not, for not every kernel has the events:
-a test writes into the pipe of events what a kernel would.
+Sockets and cgroups are real. The tracefs files are not, because not every kernel has the events: a
+test writes to the event pipe in place of the kernel.
 """
 
 import os
@@ -26,7 +26,7 @@ EVENTS = {
     "events/sock/inet_sock_set_state/filter",
 }
 SWITCHES = ("events/galley/enable", "events/sock/inet_sock_set_state/enable")
-# A container's process: it opens what a line asks for, or closes all that it has.
+# A container's process: opens a socket for each line; "close" closes all of them.
 OPENER = """
 import socket, sys
 open(sys.argv[1] + "/cgroup.procs", "w").write("0")
@@ -51,7 +51,7 @@ for line in sys.stdin:
 
 
 class Container:
-    """A process in a cgroup below one that has a container's id for its name."""
+    """A process in a cgroup below one that is named after a container's id."""
 
     def __init__(self) -> None:
         mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
@@ -64,17 +64,17 @@ class Container:
         self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)
 
     def open(self, kind: str, address: str, port: int = 0, *, only_ipv6: bool = False) -> int:
-        return self._ask(f"{kind} {address} {port} {int(only_ipv6)}")
+        return self._request(f"{kind} {address} {port} {int(only_ipv6)}")
 
     def close(self) -> None:
-        self._ask("close")
+        self._request("close")
 
     def end(self) -> None:
         self._process.communicate(timeout=PATIENCE)
         for folder in (self._inner, self._inner.parent, self._inner.parent.parent):
             folder.rmdir()
 
-    def _ask(self, line: str) -> int:
+    def _request(self, line: str) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(line + "\n")
@@ -102,17 +102,17 @@ class Program:
         until = time.monotonic() + PATIENCE
         while True:
             assert self.process.poll() is None
-            assert time.monotonic() < until, "it does not listen"
+            assert time.monotonic() < until, "the program does not listen"
             try:
                 connection.connect(str(self._socket))
                 return connection
             except OSError:
                 os.sched_yield()
 
-    def tell_event(self) -> None:
+    def write_event(self) -> None:
         os.write(self._events, b"an event\n")
 
-    def switched(self) -> tuple[str, ...]:
+    def switch_contents(self) -> tuple[str, ...]:
         return tuple((self.instance / name).read_text() for name in SWITCHES)
 
     def close(self) -> None:
@@ -122,13 +122,13 @@ class Program:
 
 
 def read_list(connection: socket.socket) -> set[str]:
-    """Without the ids."""
-    said = b""
-    while not said.endswith(b"\n\n") and said != b"\n":
+    """Read one list, without the containers' ids."""
+    received = b""
+    while not received.endswith(b"\n\n") and received != b"\n":
         more = connection.recv(65536)
-        assert more, "it has hung up"
-        said += more
-    return {line.rpartition(" ")[0] for line in said.decode().splitlines() if line}
+        assert more, "the program closed the connection"
+        received += more
+    return {line.rpartition(" ")[0] for line in received.decode().splitlines() if line}
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def program(binary: Path, tmp_path: Path, container: Container) -> Iterator[Prog
     made.close()
 
 
-def test_the_list_has_containers_sockets_by_the_address_that_reaches_them(
+def test_container_sockets_are_listed_by_the_address_that_reaches_them(
     program: Program, container: Container
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)):  # of no container
@@ -180,21 +180,21 @@ def test_the_list_has_containers_sockets_by_the_address_that_reaches_them(
             assert line in connection.recv(65536).decode()
 
 
-def test_it_is_told_again_when_an_event_has_changed_it(
+def test_the_list_is_sent_again_when_an_event_changes_it(
     program: Program, container: Container
 ) -> None:
     with program.connect() as connection:
         assert read_list(connection) == set()
         container.open("tcp", "127.0.0.1", 18001)
-        program.tell_event()
+        program.write_event()
         assert read_list(connection) == {"tcp 127.0.0.1 18001"}
-        program.tell_event()  # of something else
+        program.write_event()  # an unrelated event
         container.close()
-        program.tell_event()
+        program.write_event()
         assert read_list(connection) == set()
 
 
-def test_a_datagram_socket_on_a_port_of_the_kernels_choice_counts_when_it_lasts(
+def test_a_udp_socket_on_an_ephemeral_port_is_listed_when_it_lasts(
     program: Program, container: Container
 ) -> None:
     lasting = container.open("udp", "0.0.0.0")
@@ -206,9 +206,9 @@ def test_a_datagram_socket_on_a_port_of_the_kernels_choice_counts_when_it_lasts(
 def test_events_are_enabled_while_the_host_is_connected(program: Program) -> None:
     with program.connect() as connection:
         read_list(connection)
-        assert program.switched() == ("1", "1")
+        assert program.switch_contents() == ("1", "1")
         for name in EVENTS:
             assert (program.instance / name).read_text(), name
-    with program.connect() as connection:  # when it has seen the end of the first
+    with program.connect() as connection:  # after the first has ended for the program
         read_list(connection)
-        assert program.switched() == ("101", "101")
+        assert program.switch_contents() == ("101", "101")

@@ -1,4 +1,4 @@
-"""The recipe's hash: the same for the same content, another for every change of it."""
+"""The recipe's hash: the same for the same content, different after any change."""
 
 import shutil
 from pathlib import Path
@@ -27,14 +27,14 @@ def test_the_same_content_has_the_same_hash(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["recipe.py", "rootfs.py", "files/skeleton/etc/dockerd.json"])
-def test_any_file_changes_it(copy: Path, name: str) -> None:
+def test_a_change_of_any_file_changes_the_hash(copy: Path, name: str) -> None:
     before = recipe_hash()
     with (copy / name).open("a") as file:
         file.write("\n")
     assert recipe_hash() != before
 
 
-def test_a_new_file_and_a_new_name_change_it(copy: Path) -> None:
+def test_a_new_file_and_a_new_name_change_the_hash(copy: Path) -> None:
     before = recipe_hash()
     (copy / "files" / "usr" / "new").write_text("")
     added = recipe_hash()
@@ -42,20 +42,20 @@ def test_a_new_file_and_a_new_name_change_it(copy: Path) -> None:
     assert len({before, added, recipe_hash()}) == 3
 
 
-def test_channel_and_architecture_change_it() -> None:
+def test_channel_and_architecture_change_the_hash() -> None:
     hashes = {recipe_hash(channel, arch) for channel in Channel for arch in ("amd64", "arm64")}
     assert len(hashes) == 4
 
 
 def test_every_script_of_the_guest_names_its_shell() -> None:
-    """The build takes a file for a program by its first line."""
+    """The build recognises a program by its first line."""
     for path in (recipe.FILES / "usr").rglob("*"):
         if path.is_file() and path.name != "prelude":
             assert path.read_bytes().startswith(b"#!/bin/sh\n"), path
 
 
 def test_no_applet_hides_a_program() -> None:
-    """What packages bring as a real program must not also be a link to busybox."""
+    """A program from a package must not also be a link to busybox."""
     applets = set((recipe.FILES / "applets").read_text().split())
     programs = {Path(name).name for name in (*recipe.PROGRAMS, *recipe.LINKS)}
     assert not applets & programs - {"busybox"}

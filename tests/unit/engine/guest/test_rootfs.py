@@ -1,4 +1,4 @@
-"""Which files of the packages reach the image's /usr, and with which modes."""
+"""Which package files are copied to the image's /usr, and with which modes."""
 
 import io
 import os
@@ -39,7 +39,9 @@ def packages(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_program_brings_its_libraries_and_nothing_else(packages: Path, tmp_path: Path) -> None:
+def test_a_program_is_copied_with_its_libraries_and_nothing_else(
+    packages: Path, tmp_path: Path
+) -> None:
     usr = tmp_path / "usr"
     usr.mkdir()
     with PackageTree(packages) as tree:

@@ -1,4 +1,4 @@
-"""The sealed copy of a program, and the name that leads to it."""
+"""The sealed copy of a program, and the link to it."""
 
 import fcntl
 import os
@@ -26,31 +26,31 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def link(sealed: Path, tmp_path: Path) -> Iterator[Path]:
-    """Where /bin/true is to be found while it is kept."""
+    """The link to a sealed copy of /bin/true."""
     name = tmp_path / "true"
-    keeper = subprocess.Popen([sealed, "/bin/true", name])
+    process = subprocess.Popen([sealed, "/bin/true", name])
     until = time.monotonic() + PATIENCE
-    while not name.exists() and time.monotonic() < until and keeper.poll() is None:
+    while not name.exists() and time.monotonic() < until and process.poll() is None:
         os.sched_yield()
     yield name
-    keeper.terminate()
-    keeper.wait(PATIENCE)
+    process.terminate()
+    process.wait(PATIENCE)
 
 
-def test_it_runs_and_has_every_seal(link: Path) -> None:
-    """With all four of them runc takes it for a copy of itself and makes no other."""
+def test_the_copy_runs_and_has_every_seal(link: Path) -> None:
+    """With all four seals runc accepts the copy and makes no other."""
     assert subprocess.run([link], check=False).returncode == 0
     with link.open("rb") as copy:
         assert fcntl.fcntl(copy, fcntl.F_GET_SEALS) == ALL_SEALS
         assert copy.read() == Path("/bin/true").read_bytes()
 
 
-def test_nobody_writes_to_it(link: Path) -> None:
+def test_the_copy_is_not_writable(link: Path) -> None:
     with pytest.raises(PermissionError), link.open("r+b", buffering=0) as copy:
         copy.write(b"no")
 
 
-def test_a_program_that_is_not_there(sealed: Path, tmp_path: Path) -> None:
+def test_a_missing_program_is_reported(sealed: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sealed, tmp_path / "none", tmp_path / "link"], capture_output=True, check=False
     )

@@ -1,4 +1,4 @@
-"""How the guest mounts shares, in a root of its own. Needs root."""
+"""How the guest mounts shares, in its own root file system. Needs root."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from engine.guest.recipe import FILES
 
 SHARES = FILES / "usr/lib/galley/shares"
 APPLETS = ("sh", "sed", "tail", "mkdir", "mount", "rmdir", "rm", "sleep", "touch")
-# As the initramfs leaves it; then the script itself, and what dockerd would do.
+# The root as the initramfs leaves it; then the script, and what dockerd would do.
 WORK = """
 set -e
 mount -t tmpfs root "$1"
@@ -29,7 +29,7 @@ cat /dev/console' 2>&1
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A guest's, as far as the script needs one. Each share is of another kind of file system."""
+    """A guest's root, as far as the script needs it. Each share has another file system type."""
     root = tmp_path / "root"
     for name in ("bin", "dev", "etc", "proc", "run/galley", "srv", "tmp", "usr/lib/galley", "var"):
         (root / name).mkdir(parents=True)
@@ -47,18 +47,20 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def test_nothing_can_be_made_where_the_hosts_folders_would_be(root: Path, tmp_path: Path) -> None:
-    """Neither where none is, nor where one could not be mounted, nor beside one."""
+def test_nothing_can_be_created_where_host_folders_would_be(root: Path, tmp_path: Path) -> None:
+    """Neither without a share, nor where a mount failed, nor beside a mounted share."""
     (tmp_path / "mounted").mkdir()
     words = ["unshare", "--mount", "sh", "-c", WORK, "sh", str(tmp_path / "mounted"), str(root)]
-    said = subprocess.run(words, capture_output=True, check=True, timeout=60).stdout.decode()
-    done = [line for line in said.splitlines() if not line.startswith("mkdir: ")]
+    output = subprocess.run(words, capture_output=True, check=True, timeout=60).stdout.decode()
+    done = [line for line in output.splitlines() if not line.startswith("mkdir: ")]
     assert done[:3] == ["/etc/x", "/run/x", "written"]
     assert "galley: share share1 failed: mount: mounting share1 on /home/ann failed" in done[3]
     assert len(done) == 4
-    refused = [line for line in said.splitlines() if line.startswith("mkdir: ")]
+    refused = [line for line in output.splitlines() if line.startswith("mkdir: ")]
     assert len(refused) == 7
-    assert "'/home/ann': Read-only file system" in refused[2], "what is not mounted is not there"
+    assert "'/home/ann': Read-only file system" in refused[2], (
+        "a share that is not mounted has no folder"
+    )
 
 
 COVERS = """
@@ -75,12 +77,12 @@ touch "/srv/galley keys/new" || cat /dev/console || true' 2>&1
 """
 
 
-def test_what_the_host_cannot_leave_out_is_covered(root: Path) -> None:
-    """Where its share is not mounted, there is nothing to cover."""
+def test_a_folder_that_the_host_cannot_leave_out_is_covered(root: Path) -> None:
+    """A folder whose share is not mounted needs no cover."""
     words = "galley.cover=/srv/galley%20keys galley.cover=/home/ann/keys"
     (root / "run/galley/words").write_text(f"{words}\n")
     run = ["unshare", "--mount", "sh", "-c", COVERS, "sh", str(root)]
-    said = subprocess.run(run, capture_output=True, check=True, timeout=60).stdout.decode()
-    assert "can't open '/srv/galley keys/machine/key': No such file" in said
-    assert "/srv/galley keys/new: Read-only file system" in said
-    assert "cannot be covered" not in said
+    output = subprocess.run(run, capture_output=True, check=True, timeout=60).stdout.decode()
+    assert "can't open '/srv/galley keys/machine/key': No such file" in output
+    assert "/srv/galley keys/new: Read-only file system" in output
+    assert "cannot be covered" not in output

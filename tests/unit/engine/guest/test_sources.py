@@ -1,4 +1,4 @@
-"""Which of apt's entries are Debian's own archive, and what they become for a suite."""
+"""Which apt sources are Debian's own archive, and the lines they give for a suite."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ Enabled: no
 """
 
 
-def test_both_formats_say_the_same() -> None:
+def test_both_formats_give_the_same_source() -> None:
     line = f"deb [arch=amd64 signed-by={KEYRING}] http://example.com/mirror/debian bookworm main"
     one = parse_list(f"# a comment\n{line} # and one more\ndeb-src http://example.com/x/ a main\n")
     text = "Types: deb\nURIs: http://example.com/mirror/debian\nSuites: bookworm\n"
@@ -91,18 +91,18 @@ def test_the_next_release_has_one_line() -> None:
         (Source(("file:/local",), ("./",), ()), False),
     ],
 )
-def test_what_is_debian(source: Source, debian: bool) -> None:
+def test_debians_own_sources_are_recognised(source: Source, debian: bool) -> None:
     assert source.is_debian is debian
 
 
-def test_no_entry_of_debian_is_no_line() -> None:
+def test_without_a_debian_source_there_are_no_lines() -> None:
     other = Source(("http://example.com/m",), ("noble", "noble-updates"), ("main",))
     only_updates = Source(("http://example.com/m",), ("trixie-updates",), ("main",), KEYRING)
     assert mirror_lines([other], "trixie") == ()
     assert mirror_lines([only_updates], "trixie") == ()
 
 
-def test_a_directory_of_apt(tmp_path: Path) -> None:
+def test_sources_are_read_from_apts_directory(tmp_path: Path) -> None:
     parts = tmp_path / "sources.list.d"
     parts.mkdir()
     (tmp_path / "sources.list").write_text("deb http://example.com/a/debian trixie main\n")
@@ -115,7 +115,7 @@ def test_a_directory_of_apt(tmp_path: Path) -> None:
     assert read_sources(tmp_path / "absent") == ()
 
 
-def test_only_proxies_and_certificates_are_handed_over() -> None:
+def test_only_proxies_and_certificates_are_passed_on() -> None:
     dump = [
         'APT::Architecture "amd64";',
         'Acquire::http::Proxy "http://example.com:3128";',
