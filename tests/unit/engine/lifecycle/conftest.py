@@ -1,4 +1,4 @@
-"""A scene with a resource saver, for the tests of what it does."""
+"""Fixtures for the resource saver's tests: a scene, its machine and its saver."""
 
 from collections.abc import Iterator
 from pathlib import Path

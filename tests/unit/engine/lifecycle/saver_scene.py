@@ -1,4 +1,4 @@
-"""A machine and its saver, as the tests of the saver have them."""
+"""A scripted machine and its resource saver, for the saver's tests."""
 
 import threading
 import time
@@ -20,19 +20,19 @@ LATE = 10.0  # seconds; only a failure waits so long
 
 
 class Machine:
-    """As `vm.lifecycle.machine.Machine` does it, with one turn instead of a worker."""
+    """Behaves like `vm.lifecycle.machine.Machine`, with a lock instead of a worker thread."""
 
     def __init__(self) -> None:
         self.state = MachineState.RUNNING
         self.states: list[MachineState] = []
-        self.moved: dict[MachineState, float] = {}  # when it last did
+        self.moved_at: dict[MachineState, float] = {}  # when it last entered a state
         self.on_change: Callable[[MachineState], None]
-        self.failures = 0
+        self.failures = 0  # how many pauses fail
         self.failure: Exception = BackendFailed(QEMU_NO_ANSWER)
-        self.adopts: Callable[[], None] | None = None  # what happens meanwhile
-        self.tries = 0
-        self.is_halted = False  # paused, and not only marked so
-        self.turn = threading.Lock()
+        self.on_adopt: Callable[[], None] | None = None  # called during the adoption
+        self.pause_attempts = 0
+        self.is_halted = False  # paused, and not only marked paused
+        self.operation_lock = threading.Lock()
         self._changed = threading.Condition()
 
     @property
@@ -40,8 +40,8 @@ class Machine:
         return Status(self.state, "fake")
 
     def pause(self, may: Callable[[], bool]) -> bool:
-        with self.turn:
-            self.tries += 1
+        with self.operation_lock:
+            self.pause_attempts += 1
             if self.failures:
                 self.failures -= 1
                 raise self.failure
@@ -53,19 +53,19 @@ class Machine:
             return self.state is MachineState.PAUSED
 
     def wake(self) -> None:
-        with self.turn:
+        with self.operation_lock:
             if self.state is MachineState.PAUSED:
                 self.is_halted = False
-                if self.adopts is not None:
+                if self.on_adopt is not None:
                     self.move(MachineState.STARTING)
-                    self.adopts()
+                    self.on_adopt()
                 self.move(MachineState.RUNNING)
 
     def move(self, state: MachineState) -> None:
         with self._changed:
             self.state = state
             self.states.append(state)
-            self.moved[state] = time.monotonic()
+            self.moved_at[state] = time.monotonic()
             self._changed.notify_all()
         self.on_change(state)
 
@@ -79,7 +79,7 @@ class Machine:
             assert self._changed.wait_for(condition, LATE)
 
     def stays(self, state: MachineState, seconds: float = 5 * SOON) -> None:
-        """It is in this state, and leaves it for no moment."""
+        """Check that the machine is in `state` and does not leave it for `seconds`."""
         with self._changed:
             assert self.state is state
             before = len(self.states)
@@ -97,16 +97,16 @@ class Scene:
         self._cpu = 0.0
         self.suspended = threading.Event()
         self.resumed = 0
-        self.before_suspend: Callable[[], object] = lambda: None  # just before its turn
-        self.hears_traffic = True
+        self.before_suspend: Callable[[], object] = lambda: None  # called before it takes the lock
+        self.is_traffic_ready = True
         self.ended = 0  # how often an automatic suspend was reported as ended
-        self.shown: list[bool] = []  # whether it was shown as saving, while it was suspended
-        self.refusal: Exception | None = None  # to suspend, once
+        self.shown: list[bool] = []  # whether it was shown as saving during a suspend
+        self.suspend_failure: Exception | None = None  # of the next suspend only
         self.start_failure: GalleyError | None = None
         self.saver = self.open_another()
 
     def open_another(self) -> ResourceSaver:
-        """The saver of the next supervisor."""
+        """Open the saver of the next supervisor."""
         made = ResourceSaver(self.machine, self.marker, self)
         self.machine.on_change = lambda state: made.machine_changed()
         self.saver = made
@@ -123,19 +123,20 @@ class Scene:
 
     def auto_suspend(self, check: Callable[[], None]) -> None:
         self.before_suspend()
-        with self.machine.turn:
+        with self.machine.operation_lock:
             self.machine.is_halted = False
-            for state in (MachineState.RUNNING, MachineState.STOPPING):  # it has to run for that
+            # A suspend needs a running machine.
+            for state in (MachineState.RUNNING, MachineState.STOPPING):
                 self.machine.move(state)
                 self.shown.append(self.saver.is_saving)
             try:
                 check()
-                if self.refusal is not None:
-                    refusal, self.refusal = self.refusal, None
-                    raise refusal
+                if self.suspend_failure is not None:
+                    failure, self.suspend_failure = self.suspend_failure, None
+                    raise failure
             except (GalleyError, OSError):
                 self.machine.move(MachineState.STARTING)
-                self.saver.awake()  # its last steps ping dockerd through the bridge
+                self.saver.awake()  # a start's last steps ping dockerd through the bridge
                 self.machine.move(MachineState.RUNNING)
                 raise
             self.machine.move(MachineState.STOPPED)
@@ -146,13 +147,15 @@ class Scene:
     def start(self) -> None:
         if self.start_failure is not None:
             raise self.start_failure
-        assert self.machine.turn.acquire(timeout=LATE), "who holds the turn waits for this"
+        assert self.machine.operation_lock.acquire(timeout=LATE), (
+            "the holder of the lock waits for this start"
+        )
         try:
             if self.machine.state is MachineState.STOPPED:
                 self.machine.move(MachineState.STARTING)
                 self.machine.move(MachineState.RUNNING)
         finally:
-            self.machine.turn.release()
+            self.machine.operation_lock.release()
         self.saver.clear_suspend()
 
     def on_resumed(self) -> None:
@@ -173,4 +176,4 @@ class Scene:
         return self._cpu
 
     def is_ready(self) -> bool:
-        return self.hears_traffic
+        return self.is_traffic_ready

@@ -1,4 +1,4 @@
-"""When a paused machine is suspended, what resumes it, and who waits meanwhile."""
+"""When a paused machine is suspended, what resumes it, and which clients wait meanwhile."""
 
 import threading
 
@@ -14,10 +14,10 @@ from vm.messages import Message
 from vm.types import MachineState
 
 
-def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
+def test_a_paused_machine_is_suspended_after_a_while(scene: Scene, machine: Machine) -> None:
     scene.wait_until_suspended()
     assert scene.saver.is_saving
-    assert scene.shown == [True, True], "it is not shown as running in between"
+    assert scene.shown == [True, True], "the machine is not shown as running in between"
     scene.saver.set_rules(NEVER)
     scene.saver.awake()
     machine.wait_for(MachineState.RUNNING)
@@ -25,10 +25,10 @@ def test_after_a_while_it_is_suspended(scene: Scene, machine: Machine) -> None:
     assert not scene.marker.exists()
     machine.move(MachineState.STOPPED)
     scene.saver.awake()
-    assert machine.state is MachineState.STOPPED, "the saver has not suspended it"
+    assert machine.state is MachineState.STOPPED, "the saver has not suspended the machine"
 
 
-def test_the_next_supervisor_resumes_it_too(scene: Scene, machine: Machine) -> None:
+def test_the_next_supervisor_resumes_a_suspended_machine(scene: Scene, machine: Machine) -> None:
     scene.wait_until_suspended()
     scene.saver.close()
     scene.open_another()
@@ -36,15 +36,15 @@ def test_the_next_supervisor_resumes_it_too(scene: Scene, machine: Machine) -> N
     assert machine.state is MachineState.RUNNING
 
 
-def test_quick_returns_make_it_wait_longer(
+def test_quick_resumes_delay_the_next_suspend(
     scene: Scene, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until it has once stayed suspended."""
+    """The backoff ends once the machine has stayed suspended."""
     scene.saver.set_rules(SaverRules(SOON, 2 * SOON))
     took = []
     for number in range(4):
         machine.wait_for(MachineState.STOPPED)
-        took.append(machine.moved[MachineState.STOPPING] - machine.moved[MachineState.PAUSED])
+        took.append(machine.moved_at[MachineState.STOPPING] - machine.moved_at[MachineState.PAUSED])
         if number == 2:
             monkeypatch.setattr(saver_rules, "QUICK_RETURN", 0.0)
         scene.saver.awake()
@@ -58,13 +58,13 @@ def test_clients_wait_while_a_paused_machine_is_adopted(scene: Scene, machine: M
     machine.wait_for(MachineState.PAUSED)
     scene.saver.set_rules(NEVER)
     gated = []
-    machine.adopts = lambda: gated.append(scene.saver.is_suspended())
+    machine.on_adopt = lambda: gated.append(scene.saver.is_suspended())
     scene.saver.awake()
     assert gated == [True]
     assert not scene.saver.is_suspended()
 
 
-def test_waiting_clients_go_on_when_it_is_back(scene: Scene, machine: Machine) -> None:
+def test_waiting_clients_continue_after_the_resume(scene: Scene, machine: Machine) -> None:
     scene.wait_until_suspended()
     scene.saver.set_rules(NEVER)
     assert scene.saver.is_suspended()
@@ -81,7 +81,7 @@ def test_waiting_clients_go_on_when_it_is_back(scene: Scene, machine: Machine) -
     assert not scene.saver.is_suspended()
 
 
-def test_wait_without_a_condition_returns_when_it_is_back(scene: Scene) -> None:
+def test_wait_without_a_condition_returns_after_the_resume(scene: Scene) -> None:
     scene.wait_until_suspended()
     scene.saver.set_rules(NEVER)
     over = threading.Event()
@@ -96,20 +96,20 @@ def test_wait_without_a_condition_returns_when_it_is_back(scene: Scene) -> None:
     assert over.wait(LATE)
 
 
-def test_a_condition_is_looked_at_again_when_it_may_have_come_true(scene: Scene) -> None:
+def test_notify_makes_a_waiter_check_its_condition_again(scene: Scene) -> None:
     scene.wait_until_suspended()
-    has_gone = threading.Event()
+    is_gone = threading.Event()
     with Background() as beside:
-        waiting = beside.submit(scene.saver.wait, has_gone.is_set)
+        waiting = beside.submit(scene.saver.wait, is_gone.is_set)
         with pytest.raises(TimeoutError):
             waiting.result(SOON)
-        has_gone.set()
+        is_gone.set()
         scene.saver.notify()
         waiting.result()
     assert scene.saver.is_suspended()
 
 
-def test_the_headers_for_pings_are_those_of_the_marker(scene: Scene) -> None:
+def test_cached_ping_headers_are_read_from_the_marker(scene: Scene) -> None:
     assert scene.saver.cached_ping_headers() == b""
     scene.marker.write_bytes(b"Api-Version: 1.45")
     assert scene.saver.cached_ping_headers() == b"Api-Version: 1.45"
@@ -128,7 +128,7 @@ def test_a_stop_releases_waiting_clients(scene: Scene) -> None:
         assert over.wait(LATE)
 
 
-def test_a_request_does_not_start_what_is_starting(scene: Scene, machine: Machine) -> None:
+def test_a_request_does_not_start_a_starting_machine(scene: Scene, machine: Machine) -> None:
     """The last steps of a start send requests themselves."""
     scene.wait_until_suspended()
     scene.saver.set_rules(NEVER)
@@ -141,7 +141,7 @@ def test_a_request_does_not_start_what_is_starting(scene: Scene, machine: Machin
 def test_after_a_stop_by_the_user_a_request_starts_nothing(scene: Scene, machine: Machine) -> None:
     scene.wait_until_suspended()
     with scene.saver.stopping():
-        assert scene.ended == 1, "it is shown as stopped"
+        assert scene.ended == 1, "the machine is shown as stopped"
     assert scene.ended == 1
     scene.saver.awake()
     scene.saver.close()
@@ -158,22 +158,22 @@ def test_a_stop_overrides_a_suspend_under_way(scene: Scene, machine: Machine) ->
 
 
 @pytest.mark.parametrize(
-    "refusal", [BackendFailed(Message("", "The disk is full.")), OSError(5, "EIO")]
+    "failure", [BackendFailed(Message("", "The disk is full.")), OSError(5, "EIO")]
 )
-def test_a_suspend_that_fails_leaves_it_running(
-    scene: Scene, machine: Machine, refusal: Exception
+def test_a_failed_suspend_leaves_the_machine_running(
+    scene: Scene, machine: Machine, failure: Exception
 ) -> None:
-    scene.refusal = refusal
+    scene.suspend_failure = failure
     scene.wait_until_suspended()
     assert machine.states.count(MachineState.STOPPING) == 2
-    assert scene.ended == 1, "it is shown as running"
+    assert scene.ended == 1, "the machine is shown as running"
     assert MachineState.RUNNING in machine.states
     scene.saver.set_rules(NEVER)
     scene.saver.awake()
     assert machine.state is MachineState.RUNNING
 
 
-def test_a_supervisor_that_died_while_suspending_leaves_no_marker(
+def test_the_marker_of_a_supervisor_that_died_while_suspending_is_removed(
     scene: Scene, machine: Machine
 ) -> None:
     scene.saver.close()
@@ -186,7 +186,7 @@ def test_a_supervisor_that_died_while_suspending_leaves_no_marker(
 
 
 def test_a_request_before_the_suspend_aborts_it(scene: Scene, machine: Machine) -> None:
-    """The request met a paused machine, and resumed it just before the suspend had its turn."""
+    """The request finds a paused machine, and resumes it just before the suspend gets its lock."""
 
     def request() -> None:
         scene.before_suspend = lambda: None
@@ -221,8 +221,8 @@ def test_no_request_meets_a_suspended_machine(scene: Scene, machine: Machine) ->
     assert not any(met_suspended)
 
 
-def test_no_marker_is_left_by_a_suspend_for_a_while(scene: Scene, machine: Machine) -> None:
-    """Else a machine that ends later would be taken for one that the saver has suspended."""
+def test_a_temporary_suspend_leaves_no_marker(scene: Scene, machine: Machine) -> None:
+    """With a marker, a machine that ends later would look like an auto-suspended one."""
     with scene.saver.suspended_meanwhile():
         for state in (MachineState.STOPPING, MachineState.STOPPED):
             machine.move(state)
@@ -233,7 +233,7 @@ def test_no_marker_is_left_by_a_suspend_for_a_while(scene: Scene, machine: Machi
     assert not scene.marker.exists()
 
 
-def test_a_machine_that_did_not_come_back_is_resumed_by_its_next_use(
+def test_a_machine_left_suspended_is_resumed_by_its_next_use(
     scene: Scene, machine: Machine
 ) -> None:
     with scene.saver.suspended_meanwhile():
@@ -243,7 +243,9 @@ def test_a_machine_that_did_not_come_back_is_resumed_by_its_next_use(
     assert machine.state is MachineState.RUNNING
 
 
-def test_a_keep_awake_that_fails_leaves_nothing(scene: Scene, machine: Machine) -> None:
+def test_a_failed_keep_awake_does_not_prevent_the_next_pause(
+    scene: Scene, machine: Machine
+) -> None:
     scene.wait_until_suspended()
     scene.saver.set_rules(RULES)
     scene.start_failure = BackendFailed(Message("", "QEMU ended."))

@@ -1,4 +1,4 @@
-"""Whether containers use CPU, told by two readings."""
+"""Whether containers use CPU, measured by two readings."""
 
 from collections.abc import Iterable
 
@@ -12,15 +12,15 @@ PAUSED = Container("still", State="paused")
 
 
 class Meter:
-    """`used` so far, at `time` on the clock."""
+    """A meter that reads `used` CPU seconds; the clock is at `time`."""
 
     def __init__(self) -> None:
         self.used = 500.0
         self.time = 100.0
-        self.asked: list[list[Container]] = []
+        self.containers_read: list[list[Container]] = []
 
     def cpu_seconds(self, containers: Iterable[Container]) -> float:
-        self.asked.append(list(containers))
+        self.containers_read.append(list(containers))
         return self.used
 
 
@@ -39,11 +39,11 @@ def test_a_hundredth_of_a_cpu_is_idle(
     meter: Meter, check: CpuUseCheck, used: float, is_idle: bool
 ) -> None:
     containers = (DATABASE, PAUSED)
-    assert not check.are_idle(containers), "one reading tells nothing"
+    assert not check.are_idle(containers), "one reading is not enough"
     meter.used += used
     meter.time += 10
     assert check.are_idle(containers) is is_idle
-    assert meter.asked == [[DATABASE]] * 2
+    assert meter.containers_read == [[DATABASE]] * 2
 
 
 def test_each_reading_is_compared_with_the_one_before(meter: Meter, check: CpuUseCheck) -> None:
@@ -56,8 +56,8 @@ def test_each_reading_is_compared_with_the_one_before(meter: Meter, check: CpuUs
     assert found == [False, False, True, True]
 
 
-def test_other_containers_are_read_twice_again(meter: Meter, check: CpuUseCheck) -> None:
-    """Also where they are equal: one may have started again, and its CPU seconds with it."""
+def test_a_new_list_of_containers_needs_two_readings(meter: Meter, check: CpuUseCheck) -> None:
+    """Also when they are equal: a container may have restarted, which resets its CPU seconds."""
     for _ in range(2):
         containers = (Container("db", State="running"),)
         assert not check.are_idle(containers)
@@ -65,7 +65,7 @@ def test_other_containers_are_read_twice_again(meter: Meter, check: CpuUseCheck)
         assert check.are_idle(containers)
 
 
-def test_where_nothing_runs_nothing_is_read(meter: Meter, check: CpuUseCheck) -> None:
+def test_without_running_containers_nothing_is_read(meter: Meter, check: CpuUseCheck) -> None:
     assert check.are_idle(())
     assert check.are_idle((PAUSED,))
-    assert meter.asked == []
+    assert meter.containers_read == []

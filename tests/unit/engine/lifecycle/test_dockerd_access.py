@@ -1,4 +1,4 @@
-"""Whether dockerd can be dialled, by the state of the machine, and that a dial resumes it first."""
+"""Whether dockerd can be dialled in each state of the machine, and that a dial resumes it."""
 
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ FAILED = EngineFailed(ENGINE_DOES_NOT_START).to_problem()
 
 
 class Scene:
-    """A machine, its saver and its monitors. `calls`: what they were asked, in order."""
+    """A machine, its saver and its monitors. `calls`: the calls that they got, in order."""
 
     def __init__(self) -> None:
         self.status = Status(MachineState.RUNNING, "fake")
@@ -44,7 +44,7 @@ class Scene:
 
 
 @pytest.mark.parametrize("state", [MachineState.RUNNING, MachineState.PAUSED])
-def test_one_that_is_up_can_be_dialled_unless_it_stands_still(state: MachineState) -> None:
+def test_a_running_machine_can_be_dialled_unless_it_is_stalled(state: MachineState) -> None:
     scene = Scene()
     scene.status = Status(state, "fake")
     assert scene.access.why_down() is None
@@ -52,7 +52,7 @@ def test_one_that_is_up_can_be_dialled_unless_it_stands_still(state: MachineStat
     assert scene.access.why_down() == FULL
 
 
-def test_one_that_starts_can_be_dialled_from_the_step_that_pings() -> None:
+def test_a_starting_machine_can_be_dialled_from_the_ping_step_on() -> None:
     scene = Scene()
     containerd = Text("Starting containerd")
     for steps, named in (((), "starting"), ((containerd,), "Starting containerd")):
@@ -63,7 +63,7 @@ def test_one_that_starts_can_be_dialled_from_the_step_that_pings() -> None:
     assert scene.starting(ANSWERING, STARTING_AGAIN) is None
 
 
-def test_one_that_does_not_run_says_why() -> None:
+def test_a_stopped_machine_reports_its_problem() -> None:
     scene = Scene()
     scene.status = Status(MachineState.STOPPED, "fake", problem=FAILED)
     assert scene.access.why_down() == FAILED
@@ -75,7 +75,7 @@ def test_one_that_does_not_run_says_why() -> None:
     )  # fmt: skip
 
 
-def test_a_dial_resumes_the_machine_first_unless_it_is_to_be_left_as_it_is() -> None:
+def test_dial_resumes_the_machine_and_dial_as_it_is_does_not() -> None:
     scene = Scene()
     with pytest.raises(GuestUnreachable):
         scene.access.dial()

@@ -1,4 +1,4 @@
-"""The saver's state machine on a clock of its own: when something is due, and what postpones it."""
+"""The saver's state machine on a fake clock: when it pauses or suspends, and what postpones it."""
 
 import threading
 import time
@@ -41,7 +41,7 @@ class Scene:
         self.tracker.machine_changed()
 
     def pause(self) -> None:
-        """As the machine and the thread do it."""
+        """Pause, as the machine and the saver's thread do."""
         self.move(MachineState.PAUSED)
         self.tracker.seconds_until_due()
         assert self.tracker.state is SaverState.PAUSED
@@ -54,7 +54,7 @@ class Scene:
         self.tracker.end_suspend()
 
     def resume(self) -> None:
-        """By use."""
+        """Resume by use."""
         assert self.tracker.note_request(uses=True) is SaverState.SUSPENDED
         self.tracker.note_return()
         self.move(MachineState.STARTING)
@@ -104,7 +104,7 @@ def test_what_restarts_the_idle_time(
 
 
 def test_an_active_request_keeps_the_machine_running(scene: Scene, tracker: IdleTracker) -> None:
-    """For as long as it takes, and the idle time begins at its end."""
+    """The idle time begins when the last active request ends."""
     tracker.begin()
     tracker.begin()
     scene.time += 100
@@ -117,7 +117,7 @@ def test_an_active_request_keeps_the_machine_running(scene: Scene, tracker: Idle
 
 
 class Waiter:
-    """A tracker with the thread that waits for it. `looked`: it has read the clock."""
+    """A tracker and the thread that waits for it. `looked`: the thread has read the clock."""
 
     def __init__(self, scene: Scene) -> None:
         self.looked = threading.Event()
@@ -149,7 +149,7 @@ class Waiter:
 
 
 def test_the_end_of_the_last_request_wakes_the_thread(scene: Scene) -> None:
-    """Which waits for it without a deadline."""
+    """The thread waits without a deadline while a request is active."""
     waiter = Waiter(scene)
     waiter.tracker.set_rules(SaverRules(pause_after=0.001))
     waiter.tracker.begin()
@@ -164,7 +164,7 @@ def test_the_end_of_the_last_request_wakes_the_thread(scene: Scene) -> None:
 
 
 def test_requests_within_the_idle_time_do_not_wake_the_thread(scene: Scene) -> None:
-    """It costs nothing to serve one."""
+    """A wake-up for every request would cost CPU time."""
     waiter = Waiter(scene)
     waiter.tracker.set_rules(RULES)
     with waiter:
@@ -194,7 +194,7 @@ def test_a_closed_tracker_has_nothing_to_do(scene: Scene, tracker: IdleTracker) 
     assert tracker.wait_until_due() is None
 
 
-# --- whether a machine that is marked paused can stay so
+# --- whether a machine that is marked paused can stay paused
 
 
 def due(scene: Scene, containers: Containers = ()) -> PauseDue:
@@ -203,7 +203,9 @@ def due(scene: Scene, containers: Containers = ()) -> PauseDue:
     return PauseDue(10, containers)
 
 
-def test_nothing_came_before_the_pause(scene: Scene, tracker: IdleTracker) -> None:
+def test_a_machine_without_activity_before_the_pause_stays_paused(
+    scene: Scene, tracker: IdleTracker
+) -> None:
     one = due(scene, (DATABASE,))
     scene.move(MachineState.PAUSED)
     assert tracker.is_still_idle(one, scene.time)
@@ -218,7 +220,7 @@ def test_nothing_came_before_the_pause(scene: Scene, tracker: IdleTracker) -> No
     ],
     ids=["request", "active", "answer"],
 )
-def test_what_comes_just_before_a_pause_prevents_it(
+def test_activity_just_before_a_pause_prevents_it(
     scene: Scene, tracker: IdleTracker, act: Callable[[IdleTracker], object]
 ) -> None:
     one = due(scene, (DATABASE,))
@@ -236,7 +238,9 @@ def test_other_containers_prevent_a_pause(scene: Scene, tracker: IdleTracker) ->
     assert not tracker.is_still_idle(one, scene.time)
 
 
-def test_a_request_that_meets_the_mark_knows_it(scene: Scene, tracker: IdleTracker) -> None:
+def test_a_request_that_finds_the_mark_gets_the_state_pausing(
+    scene: Scene, tracker: IdleTracker
+) -> None:
     one = due(scene)
     scene.state = MachineState.PAUSED  # marked this moment; `machine_changed` comes later
     assert tracker.note_request(uses=True) is SaverState.PAUSING
@@ -278,9 +282,7 @@ def test_an_active_request_aborts_a_suspend(scene: Scene, tracker: IdleTracker) 
         tracker.check_unused(scene.time)
 
 
-def test_a_suspend_that_fails_at_once_is_tried_again_later(
-    scene: Scene, tracker: IdleTracker
-) -> None:
+def test_a_suspend_that_fails_at_once_is_retried_later(scene: Scene, tracker: IdleTracker) -> None:
     scene.pause()
     scene.time += 30
     assert tracker.begin_suspend()
@@ -289,10 +291,10 @@ def test_a_suspend_that_fails_at_once_is_tried_again_later(
     assert tracker.state is SaverState.PAUSED
 
 
-def test_each_quick_return_doubles_the_time_until_the_next(
+def test_each_quick_resume_doubles_the_time_until_the_next_suspend(
     scene: Scene, tracker: IdleTracker
 ) -> None:
-    """Up to 16 times, and until the machine has once stayed suspended for a minute."""
+    """The backoff is at most 16 times, and ends once the machine stays suspended for a minute."""
     waits = []
     for number in range(7):
         scene.pause()
@@ -303,7 +305,7 @@ def test_each_quick_return_doubles_the_time_until_the_next(
     assert waits == [30, 60, 120, 240, 480, 480, 30]
 
 
-def test_only_use_counts_as_a_return(scene: Scene, tracker: IdleTracker) -> None:
+def test_only_a_resume_by_use_counts_as_quick(scene: Scene, tracker: IdleTracker) -> None:
     """A start by the user does not."""
     scene.pause()
     scene.suspend()
@@ -314,10 +316,12 @@ def test_only_use_counts_as_a_return(scene: Scene, tracker: IdleTracker) -> None
     assert tracker.seconds_until_due() == 30
 
 
-def test_the_gate_is_closed_until_the_machine_is_back(scene: Scene, tracker: IdleTracker) -> None:
+def test_the_gate_is_closed_until_the_machine_runs_again(
+    scene: Scene, tracker: IdleTracker
+) -> None:
     assert not tracker.is_suspended()
     scene.pause()
-    assert not tracker.is_suspended(), "it is resumed in no time"
+    assert not tracker.is_suspended(), "a paused machine resumes at once"
     scene.suspend()
     assert tracker.is_suspended()
     scene.move(MachineState.STARTING)

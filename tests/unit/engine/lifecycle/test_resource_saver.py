@@ -38,7 +38,7 @@ def test_without_rules_nothing_is_paused(saver: ResourceSaver, machine: Machine)
     machine.stays(MachineState.RUNNING)
 
 
-def test_active_requests_keep_it_running(saver: ResourceSaver, machine: Machine) -> None:
+def test_active_requests_keep_the_machine_running(saver: ResourceSaver, machine: Machine) -> None:
     saver.begin()
     saver.begin()
     saver.set_rules(RULES)
@@ -51,7 +51,7 @@ def test_active_requests_keep_it_running(saver: ResourceSaver, machine: Machine)
     assert time.monotonic() - began >= SOON
 
 
-def test_bytes_restart_the_idle_time(saver: ResourceSaver, machine: Machine) -> None:
+def test_transferred_bytes_restart_the_idle_time(saver: ResourceSaver, machine: Machine) -> None:
     pause_after = 2.0
     saver.set_rules(SaverRules(pause_after))
     threading.Event().wait(0.2)
@@ -61,7 +61,9 @@ def test_bytes_restart_the_idle_time(saver: ResourceSaver, machine: Machine) -> 
     assert time.monotonic() - began >= pause_after
 
 
-def test_keep_awake_resumes_it_until_released(saver: ResourceSaver, machine: Machine) -> None:
+def test_keep_awake_resumes_the_machine_until_released(
+    saver: ResourceSaver, machine: Machine
+) -> None:
     saver.set_rules(RULES)
     machine.wait_for(MachineState.PAUSED)
     release = saver.keep_awake()
@@ -70,7 +72,9 @@ def test_keep_awake_resumes_it_until_released(saver: ResourceSaver, machine: Mac
     machine.wait_for(MachineState.PAUSED)
 
 
-def test_running_containers_keep_it_running(saver: ResourceSaver, machine: Machine) -> None:
+def test_running_containers_keep_the_machine_running(
+    saver: ResourceSaver, machine: Machine
+) -> None:
     saver.set_containers([DATABASE, PAUSED])
     saver.set_rules(RULES)
     machine.stays(MachineState.RUNNING)
@@ -92,25 +96,25 @@ def test_idle_containers_are_paused_where_the_rules_say_so(scene: Scene, machine
     scene.saver.set_containers([WEB])
     scene.saver.set_rules(SaverRules(SOON, with_containers=True))
     machine.stays(MachineState.RUNNING)
-    assert machine.tries == 0, "one that publishes a port is there to be asked"
+    assert machine.pause_attempts == 0, "a container with a published port expects requests"
     scene.saver.set_containers([DATABASE])
     machine.wait_for(MachineState.PAUSED)
 
 
-def test_published_ports_are_paused_where_traffic_resumes_them(
+def test_published_ports_allow_a_pause_where_traffic_resumes_the_machine(
     scene: Scene, machine: Machine
 ) -> None:
-    scene.hears_traffic = False
+    scene.is_traffic_ready = False
     scene.saver.set_containers([WEB])
     scene.saver.set_rules(SaverRules(SOON, SOON, with_containers=True, wakes_on_traffic=True))
     machine.wait_until(lambda: machine.states.count(MachineState.PAUSED) >= 3)
     assert MachineState.STOPPED not in machine.states, "no pause lasted"
-    scene.hears_traffic = True
+    scene.is_traffic_ready = True
     machine.wait_for(MachineState.STOPPED)
 
 
-def test_a_published_udp_port_keeps_it_in_memory(scene: Scene, machine: Machine) -> None:
-    """A datagram wakes it there, and brings nothing back from the disk."""
+def test_a_published_udp_port_prevents_a_suspend(scene: Scene, machine: Machine) -> None:
+    """A datagram resumes a paused machine, but not a suspended one."""
     scene.saver.set_containers([NAMES])
     scene.saver.set_rules(SaverRules(SOON, SOON, with_containers=True, wakes_on_traffic=True))
     machine.wait_for(MachineState.PAUSED)
@@ -130,15 +134,15 @@ def test_containers_that_use_cpu_are_not_paused(scene: Scene, machine: Machine) 
 @pytest.mark.parametrize(
     "failure", [BackendFailed(Message("", "QEMU is silent.")), OSError(5, "EIO")]
 )
-def test_a_pause_that_fails_is_tried_again(
+def test_a_failed_pause_is_retried(
     saver: ResourceSaver, machine: Machine, failure: Exception
 ) -> None:
     machine.failures, machine.failure = 2, failure
     began = time.monotonic()
     saver.set_rules(RULES)
     machine.wait_for(MachineState.PAUSED)
-    assert machine.tries == 3
-    assert time.monotonic() - began >= 2 * SOON, "not at once"
+    assert machine.pause_attempts == 3
+    assert time.monotonic() - began >= 2 * SOON, "the retry is not immediate"
 
 
 @pytest.mark.parametrize("state", [MachineState.STOPPED, MachineState.STARTING])
@@ -150,7 +154,7 @@ def test_only_a_running_machine_is_paused(
     machine.stays(state)
     saver.awake()
     assert machine.state is state
-    machine.move(MachineState.RUNNING)  # what runs in it was told while it started
+    machine.move(MachineState.RUNNING)  # its containers were reported during the start
     machine.wait_for(MachineState.PAUSED)
 
 
@@ -177,15 +181,15 @@ def test_no_request_meets_a_paused_machine(saver: ResourceSaver, machine: Machin
     assert not any(met_paused)
 
 
-def test_requests_that_only_look_do_not_keep_it_running(scene: Scene, machine: Machine) -> None:
-    """A window that shows figures, say, asks several times within `pause_after`."""
+def test_requests_that_only_look_do_not_prevent_a_pause(scene: Scene, machine: Machine) -> None:
+    """A window that shows figures, for example, sends several requests within `pause_after`."""
     scene.saver.set_rules(RULES)
     tick = threading.Event()
     until = time.monotonic() + LATE
-    while not machine.tries and time.monotonic() < until:
+    while not machine.pause_attempts and time.monotonic() < until:
         scene.saver.awake(uses=False)
         tick.wait(SOON / 10)
-    assert machine.tries, "it was never tried"
+    assert machine.pause_attempts, "no pause was attempted"
 
 
 def test_a_closed_saver_has_no_thread(scene: Scene, machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""What is stopped, what is to start again, and what is told of it; dockerd's side is scripted."""
+"""Which containers are stopped and started again, and what is reported; dockerd is scripted."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +12,15 @@ from vm.guest.protocol import Stream
 
 
 class Dockerd:
-    """Answers as it is told, and remembers what it was asked to do."""
+    """Responds as scripted, and records the paths of POST requests."""
 
     def __init__(self) -> None:
         self.policies: dict[str, str] = {}
         self.exit_codes: dict[str, int] = {}
         self.labels: dict[str, dict[str, str]] = {}
-        self.refuses: dict[str, int] = {}  # a path, and the status that it ends with
-        self.asked: list[str] = []
-        self.dies_at: set[str] = set()  # paths that it never answers
+        self.refuses: dict[str, int] = {}  # the status of the response, by path
+        self.posted: list[str] = []
+        self.dies_at: set[str] = set()  # paths at which it dies without a response
         self.is_dead = False
 
     def dial(self) -> Stream:
@@ -30,7 +30,7 @@ class Dockerd:
 
     def answer(self, method: str, path: str) -> tuple[int, object]:
         if method == "POST":
-            self.asked.append(path)
+            self.posted.append(path)
         if path in self.refuses:
             return self.refuses[path], {"message": "no"}
         if path in self.dies_at:
@@ -53,7 +53,7 @@ class Dockerd:
 class _Connection:
     def __init__(self, dockerd: Dockerd) -> None:
         self._dockerd = dockerd
-        self._said = b""
+        self._data = b""
 
     def sendall(self, data: bytes) -> None:
         method, path, _ = data.decode().split(" ", 2)
@@ -61,11 +61,11 @@ class _Connection:
         if self._dockerd.is_dead:
             return
         body = b"" if content is None else msgspec.json.encode(content)
-        self._said = b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+        self._data = b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
 
     def recv(self, limit: int) -> bytes:
-        said, self._said = self._said[:limit], self._said[limit:]
-        return said
+        data, self._data = self._data[:limit], self._data[limit:]
+        return data
 
     def shutdown_write(self) -> None: ...
 
@@ -79,11 +79,11 @@ def dockerd() -> Dockerd:
 
 @pytest.fixture
 def restarts(tmp_path: Path) -> Callable[[], RestartPolicy]:
-    """Each as another supervisor has it."""
+    """Makes the restart policy of a new supervisor."""
     return lambda: RestartPolicy(tmp_path / "to-start.json")
 
 
-def test_policies_decide_as_dockerd_does(
+def test_restart_policies_apply_as_in_dockerd(
     dockerd: Dockerd, restarts: Callable[[], RestartPolicy]
 ) -> None:
     dockerd.policies = {
@@ -96,17 +96,17 @@ def test_policies_decide_as_dockerd_does(
     }
     dockerd.exit_codes = {"failed": 137}
     restarts().stop_all(dockerd.dial)
-    stopped = {path.split("/")[2] for path in dockerd.asked}
+    stopped = {path.split("/")[2] for path in dockerd.posted}
     assert stopped == set(dockerd.policies)
-    dockerd.asked.clear()
+    dockerd.posted.clear()
     assert restarts().start_again(dockerd.dial) == ()
-    assert {path.split("/")[2] for path in dockerd.asked} == {"always", "unless", "failed"}
-    dockerd.asked.clear()
+    assert {path.split("/")[2] for path in dockerd.posted} == {"always", "unless", "failed"}
+    dockerd.posted.clear()
     restarts().start_again(dockerd.dial)
-    assert dockerd.asked == [], "once"
+    assert dockerd.posted == [], "containers are started only once"
 
 
-def test_one_that_has_ended_by_itself_is_no_error(
+def test_a_container_already_stopped_or_started_is_no_error(
     dockerd: Dockerd, restarts: Callable[[], RestartPolicy]
 ) -> None:
     dockerd.policies = {"one": "always", "two": "always"}
@@ -115,19 +115,19 @@ def test_one_that_has_ended_by_itself_is_no_error(
     assert restarts().start_again(dockerd.dial) == ()
 
 
-def test_what_cannot_be_stopped_is_told_and_nothing_is_forgotten(
+def test_a_failed_stop_is_an_error_and_no_container_is_forgotten(
     dockerd: Dockerd, restarts: Callable[[], RestartPolicy]
 ) -> None:
     dockerd.policies = {"one": "always", "two": "always"}
     dockerd.refuses = {"/containers/one/stop": 500}
     with pytest.raises(EngineError):
         restarts().stop_all(dockerd.dial)
-    dockerd.asked.clear()
+    dockerd.posted.clear()
     restarts().start_again(dockerd.dial)
-    assert {path.split("/")[2] for path in dockerd.asked} == {"one", "two"}
+    assert {path.split("/")[2] for path in dockerd.posted} == {"one", "two"}
 
 
-def test_one_that_does_not_start_again_is_a_problem_with_its_name(
+def test_a_container_that_does_not_start_again_is_a_problem_with_its_name(
     dockerd: Dockerd, restarts: Callable[[], RestartPolicy]
 ) -> None:
     dockerd.policies = {"one": "always", "two": "always"}
@@ -136,24 +136,24 @@ def test_one_that_does_not_start_again_is_a_problem_with_its_name(
     (problem,) = restarts().start_again(dockerd.dial)
     assert "one" in problem.summary
     assert "docker start one" in problem.hint
-    assert "/containers/two/start" in dockerd.asked
+    assert "/containers/two/start" in dockerd.posted
 
 
 @pytest.mark.parametrize("how", ["dies", "is away"])
-def test_what_dockerd_gave_no_answer_for_is_started_the_next_time(
+def test_containers_without_a_response_are_started_the_next_time(
     dockerd: Dockerd,
     restarts: Callable[[], RestartPolicy],
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
-    """It died, or the machine did, and then the bridge answers in its place. dockerd itself starts
-    none of them, for they were stopped through its API."""
+    """dockerd died, or the machine did and the bridge responds in its place. dockerd itself starts
+    none of the containers, because they were stopped through its API."""
     monkeypatch.setattr("engine.lifecycle.restart_policy.AT_ONCE", 1)
     names = [f"c{number}" for number in range(20)]
     dockerd.policies = dict.fromkeys(["refused", "gone", *names], "unless-stopped")
     dockerd.refuses = {"/containers/refused/start": 500, "/containers/gone/start": 404}
     restarts().stop_all(dockerd.dial)
-    dockerd.asked.clear()
+    dockerd.posted.clear()
     if how == "dies":
         dockerd.dies_at = {f"/containers/{name}/start" for name in names[10:]}
     else:
@@ -161,14 +161,14 @@ def test_what_dockerd_gave_no_answer_for_is_started_the_next_time(
     (problem,) = restarts().start_again(dockerd.dial)
     assert "refused" in problem.summary
     assert restarts().waiting == tuple(names[10:])
-    dockerd.asked.clear()
+    dockerd.posted.clear()
     dockerd.dies_at, dockerd.is_dead, dockerd.refuses = set(), False, {}
     assert restarts().start_again(dockerd.dial) == ()
-    assert {path.split("/")[2] for path in dockerd.asked} == set(names[10:])
+    assert {path.split("/")[2] for path in dockerd.posted} == set(names[10:])
     assert restarts().waiting == ()
 
 
-def test_one_that_takes_too_long_is_told_and_left_to_dockerd(
+def test_a_start_that_takes_too_long_is_reported_and_left_to_dockerd(
     dockerd: Dockerd, restarts: Callable[[], RestartPolicy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.lifecycle.restart_policy.START_LIMIT", 0.0)
@@ -180,36 +180,38 @@ def test_one_that_takes_too_long_is_told_and_left_to_dockerd(
     assert restarts().waiting == ()
 
 
-def test_an_engine_that_goes_away_while_it_is_emptied_forgets_none(
+def test_an_engine_lost_during_the_stop_forgets_no_container(
     dockerd: Dockerd, restarts: Callable[[], RestartPolicy]
 ) -> None:
-    """Not even one whose policy depends on how it ended."""
+    """Not even a container whose policy depends on its exit code."""
     dockerd.policies = {"one": "on-failure", "two": "always"}
     dockerd.exit_codes = {"one": 1}
-    answer, looks = dockerd.answer, list[str]()
+    answer, inspections = dockerd.answer, list[str]()
 
-    def away_at_the_second_look(method: str, path: str) -> tuple[int, object]:
+    def away_at_the_second_inspection(method: str, path: str) -> tuple[int, object]:
         if path == "/containers/one/json":
-            looks.append(path)
-        return (503, {}) if len(looks) > 1 else answer(method, path)
+            inspections.append(path)
+        return (503, {}) if len(inspections) > 1 else answer(method, path)
 
-    dockerd.answer = away_at_the_second_look  # type: ignore[method-assign]
+    dockerd.answer = away_at_the_second_inspection  # type: ignore[method-assign]
     with pytest.raises(EngineError):
         restarts().stop_all(dockerd.dial)
     assert set(restarts().waiting) == {"one", "two"}
 
 
-def test_a_swarm_is_left_alone(dockerd: Dockerd, restarts: Callable[[], RestartPolicy]) -> None:
+def test_tasks_of_a_swarm_are_not_stopped(
+    dockerd: Dockerd, restarts: Callable[[], RestartPolicy]
+) -> None:
     dockerd.policies = {"task": "no"}
     dockerd.labels = {"task": {"com.docker.swarm.task.id": "x"}}
     with pytest.raises(EngineRefused):
         restarts().stop_all(dockerd.dial)
-    assert dockerd.asked == []
+    assert dockerd.posted == []
 
 
-def test_a_file_that_makes_no_sense_starts_nothing(
+def test_a_malformed_file_starts_nothing(
     dockerd: Dockerd, tmp_path: Path, restarts: Callable[[], RestartPolicy]
 ) -> None:
     (tmp_path / "to-start.json").write_text("{")
     assert restarts().start_again(dockerd.dial) == ()
-    assert dockerd.asked == []
+    assert dockerd.posted == []

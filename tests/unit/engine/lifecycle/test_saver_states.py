@@ -1,4 +1,4 @@
-"""The table of the saver's states: what the saver decides itself, and what the machine does."""
+"""The table of the saver's states: its own transitions, and those that follow the machine."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from vm.types import MachineState
 S, M = SaverState, MachineState
 
 
-def test_the_saver_decides_little_by_itself() -> None:
+def test_the_saver_makes_only_these_transitions_itself() -> None:
     assert {(a, b) for a, row in TRANSITIONS.items() for b in row - OBSERVED} == {
         (S.ACTIVE, S.BUSY),
         (S.ACTIVE, S.IDLE),
@@ -44,7 +44,7 @@ def test_the_saver_decides_little_by_itself() -> None:
         (S.PAUSED, M.ABSENT, False, S.OFF),
     ],
 )
-def test_the_machine_leads(
+def test_the_state_follows_the_machine(
     state: SaverState, machine: MachineState, is_marked: bool, after: SaverState
 ) -> None:
     assert observed(state, machine, is_marked) is after

@@ -1,4 +1,4 @@
-"""What the supervisor does for a snapshot: progress, cancelling, waking; on the fake machine."""
+"""How the supervisor takes and restores snapshots: progress, cancelling, resuming; on the fake."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -43,12 +43,12 @@ class NoFolders:
 
 
 class Bench:
-    """A machine that runs, its disk of 40 MiB, its snapshots, and what was told of them."""
+    """A running machine with a disk of 40 MiB, its snapshots, and the progress they reported."""
 
     def __init__(self, home: Home, backend: FakeBackend) -> None:
         directory = MachineDir.of(home)
         self.machine = Machine(directory, backend)
-        self.told: list[SnapshotWork | None] = []
+        self.reported: list[SnapshotWork | None] = []
         self.stalled: tuple[Problem, ...] = ()
         stop_sequence = StopSequence(
             machine=self.machine,
@@ -74,7 +74,7 @@ class Bench:
     def on_auto_suspend_ended(self) -> None: ...
 
     def _note(self) -> None:
-        self.told.append(self.snapshots.work)
+        self.reported.append(self.snapshots.work)
 
 
 @pytest.fixture
@@ -101,52 +101,52 @@ def backend_of(bench: Bench) -> Sleepy:
     return bench.machine.backend
 
 
-def goes_on(bench: Bench) -> bool:
-    """As it was: it runs, and has not booted since the first time."""
-    away = bench.machine.directory.auto_suspended.exists()
+def still_runs(bench: Bench) -> bool:
+    """Whether the machine runs as before: not auto-suspended, and booted only once."""
+    is_marked = bench.machine.directory.auto_suspended.exists()
     running = bench.machine.status.state is MachineState.RUNNING
-    return running and not away and backend_of(bench).boots == 1
+    return running and not is_marked and backend_of(bench).boots == 1
 
 
-def test_how_far_it_is_is_told_and_then_what_there_is(bench: Bench) -> None:
+def test_progress_is_reported_until_the_snapshot_is_listed(bench: Bench) -> None:
     bench.snapshots.create("one")
     assert [one.name for one in bench.snapshots.kept] == ["one"]
-    done = [work.done_bytes for work in bench.told if work is not None]
+    done = [work.done_bytes for work in bench.reported if work is not None]
     assert done == sorted(done)
     assert (done[0], done[-1]) == (0, 40 * MIB)
-    assert bench.told[-1] is None
+    assert bench.reported[-1] is None
 
 
-def test_a_paused_machine_is_woken_for_it(bench: Bench) -> None:
+def test_a_paused_machine_is_resumed_for_a_snapshot(bench: Bench) -> None:
     assert bench.machine.pause()
     bench.snapshots.create("one")
     assert bench.machine.status.state is MachineState.RUNNING
 
 
-def test_a_file_system_that_cannot_be_brought_to_rest_is_told(
+def test_a_failed_freeze_is_recorded_in_the_snapshot(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The copy is as after a power cut, which is better than none."""
+    """The copy is then as after a power cut, which is better than none."""
 
     def fail(_: GuestAgent) -> None:
         raise MachineError(Message("", "It cannot."))
 
-    bench.snapshots.create("at-rest")
+    bench.snapshots.create("frozen")
     monkeypatch.setattr(GuestAgent, "freeze", fail)
-    bench.snapshots.create("not-at-rest")
+    bench.snapshots.create("not-frozen")
     assert [one.settled for one in bench.snapshots.kept] == [True, False]
 
 
 def test_a_copy_can_be_cancelled_and_the_machine_runs_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By another thread, while it copies."""
-    copying, go_on = threading.Event(), threading.Event()
+    """Another thread cancels while the disk is copied."""
+    copying, may_continue = threading.Event(), threading.Event()
     move = sparse._move
 
     def slowly(*arguments: object) -> int:
         copying.set()
-        go_on.wait()
+        may_continue.wait()
         return move(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sparse, "_move", slowly)
@@ -154,7 +154,7 @@ def test_a_copy_can_be_cancelled_and_the_machine_runs_on(
     def cancel() -> None:
         copying.wait()
         bench.snapshots.cancel()
-        go_on.set()
+        may_continue.set()
 
     other = threading.Thread(target=cancel)
     other.start()
@@ -167,7 +167,7 @@ def test_a_copy_can_be_cancelled_and_the_machine_runs_on(
     bench.snapshots.create("one")
 
 
-def test_a_restore_that_fails_brings_the_machine_back(
+def test_the_machine_runs_again_after_a_failed_restore(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.snapshots.create("one")
@@ -183,27 +183,27 @@ def test_a_restore_that_fails_brings_the_machine_back(
     assert bench.disk.read_bytes() == b"second"
 
 
-def test_what_cannot_be_restored_stops_nothing(bench: Bench) -> None:
+def test_restoring_a_missing_snapshot_does_not_stop_the_machine(bench: Bench) -> None:
     pid = bench.machine.backend.observe(bench.machine.directory).pid
     with pytest.raises(SnapshotRefused):
         bench.snapshots.restore("none")
     assert bench.machine.backend.observe(bench.machine.directory).pid == pid
 
 
-def test_with_its_memory_it_is_suspended_and_goes_on(sleepy: Bench) -> None:
-    """Also with settings that have changed since: it goes on as it was started."""
+def test_a_snapshot_with_memory_suspends_and_resumes_the_machine(sleepy: Bench) -> None:
+    """Changed settings do not apply: the machine resumes as it was started."""
     sleepy.spec = msgspec.structs.replace(SPEC, cpus=2)
     sleepy.snapshots.create("one", memory=True)
     [one] = sleepy.snapshots.kept
     assert one.memory_bytes > 0
     assert one.settled
-    assert goes_on(sleepy)
-    steps = list(dict.fromkeys(work.step for work in sleepy.told if work is not None))
+    assert still_runs(sleepy)
+    steps = list(dict.fromkeys(work.step for work in sleepy.reported if work is not None))
     assert steps == list(SnapshotStep)
-    assert sleepy.told[-1] is None
+    assert sleepy.reported[-1] is None
 
 
-def test_back_with_memory_and_without(sleepy: Bench) -> None:
+def test_restore_with_memory_and_without(sleepy: Bench) -> None:
     backend = backend_of(sleepy)
     sleepy.snapshots.create("one", memory=True)
     sleepy.machine.stop()
@@ -215,23 +215,25 @@ def test_back_with_memory_and_without(sleepy: Bench) -> None:
     assert (backend.memory, backend.boots) == (3, 3)
 
 
-def test_paused_it_is_kept_with_its_memory_and_runs_afterwards(sleepy: Bench) -> None:
+def test_a_paused_machine_is_saved_with_memory_and_runs_afterwards(sleepy: Bench) -> None:
     assert sleepy.machine.pause()
     sleepy.snapshots.create("one", memory=True)
     assert sleepy.snapshots.kept[0].memory_bytes > 0
-    assert goes_on(sleepy)
+    assert still_runs(sleepy)
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_suspended_it_is_kept_with_its_memory_and_stays_so(sleepy: Bench, asked: bool) -> None:
+@pytest.mark.parametrize("memory", [True, False])
+def test_a_suspended_machine_is_saved_with_memory_and_stays_suspended(
+    sleepy: Bench, memory: bool
+) -> None:
     sleepy.machine.suspend()
-    sleepy.snapshots.create("one", memory=asked)
+    sleepy.snapshots.create("one", memory=memory)
     assert sleepy.snapshots.kept[0].memory_bytes > 0
     assert sleepy.machine.status.resumable
     assert not sleepy.machine.directory.auto_suspended.exists()
 
 
-def test_powered_off_there_is_nothing_in_memory(sleepy: Bench) -> None:
+def test_a_machine_that_is_powered_off_has_no_memory_to_save(sleepy: Bench) -> None:
     sleepy.machine.stop()
     with pytest.raises(SnapshotRefused, match="no memory to save"):
         sleepy.snapshots.create("one", memory=True)
@@ -239,18 +241,18 @@ def test_powered_off_there_is_nothing_in_memory(sleepy: Bench) -> None:
     sleepy.snapshots.create("one")
 
 
-def test_where_it_cannot_be_suspended_it_is_refused_before_anything_is_done(bench: Bench) -> None:
+def test_memory_is_refused_at_once_where_the_backend_cannot_suspend(bench: Bench) -> None:
     refusal = bench.snapshots.no_memory()
     assert refusal is not None
     assert "cannot be suspended" in refusal.summary
     with pytest.raises(SnapshotRefused, match="cannot be suspended"):
         bench.snapshots.create("one", memory=True)
-    assert bench.told == []
+    assert bench.reported == []
 
 
 @pytest.mark.parametrize("way", ["starting", "stopping"])
-def test_with_its_memory_it_waits_for_no_start_and_no_stop(sleepy: Bench, way: str) -> None:
-    """A cancel is the start's then, and what its user stops nobody brings back by using it."""
+def test_a_snapshot_with_memory_is_refused_during_a_start_or_stop(sleepy: Bench, way: str) -> None:
+    """A cancel then belongs to the start, and no use resumes a machine that the user stops."""
     backend, begun, may_end = backend_of(sleepy), threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -269,28 +271,28 @@ def test_with_its_memory_it_waits_for_no_start_and_no_stop(sleepy: Bench, way: s
         with pytest.raises(MachineBusy, match=way):
             sleepy.snapshots.create("one", memory=True)
         assert not sleepy.machine.directory.auto_suspended.exists()
-        assert sleepy.told == []
+        assert sleepy.reported == []
     finally:
         may_end.set()
         other.join()
 
 
-def test_one_that_stands_still_for_want_of_room_is_not_suspended(sleepy: Bench) -> None:
+def test_a_machine_stalled_by_a_full_disk_is_not_suspended(sleepy: Bench) -> None:
     sleepy.stalled = (DiskFull(Message("", "There is no room.", "Make some.")).to_problem(),)
     with pytest.raises(DiskFull):
         sleepy.snapshots.create("one", memory=True)
-    assert goes_on(sleepy)
+    assert still_runs(sleepy)
 
 
-def test_a_name_that_is_taken_suspends_nothing(sleepy: Bench) -> None:
+def test_a_duplicate_name_does_not_suspend_the_machine(sleepy: Bench) -> None:
     sleepy.snapshots.create("one")
-    backend_of(sleepy).at_suspend = lambda: pytest.fail("it was suspended")
+    backend_of(sleepy).at_suspend = lambda: pytest.fail("the machine was suspended")
     with pytest.raises(SnapshotRefused, match="already"):
         sleepy.snapshots.create("One", memory=True)
 
 
 @pytest.mark.parametrize("owner", [on_disk, sparse])
-def test_it_goes_on_when_the_copy_fails(
+def test_the_machine_resumes_when_the_copy_fails(
     sleepy: Bench, monkeypatch: pytest.MonkeyPatch, owner: Any
 ) -> None:
     def fail(*_: object) -> None:
@@ -299,49 +301,49 @@ def test_it_goes_on_when_the_copy_fails(
     monkeypatch.setattr(owner, "create" if owner is on_disk else "duplicate", fail)
     with pytest.raises(DiskFull):
         sleepy.snapshots.create("one", memory=True)
-    assert goes_on(sleepy)
+    assert still_runs(sleepy)
     assert sleepy.snapshots.kept == ()
     assert sleepy.snapshots.work is None
 
 
-def test_it_goes_on_when_it_cannot_be_put_on_the_disk(sleepy: Bench) -> None:
+def test_the_machine_runs_on_when_the_suspend_fails(sleepy: Bench) -> None:
     def fail() -> None:
         raise BackendFailed(Message("", "It cannot."))
 
     backend_of(sleepy).at_suspend = fail
     with pytest.raises(BackendFailed):
         sleepy.snapshots.create("one", memory=True)
-    assert goes_on(sleepy)
+    assert still_runs(sleepy)
     assert sleepy.snapshots.kept == ()
 
 
-def test_it_goes_on_when_it_is_cancelled(sleepy: Bench) -> None:
-    """While it is put on the disk, which is done to its end."""
+def test_the_machine_resumes_after_a_cancel(sleepy: Bench) -> None:
+    """The cancel comes during the suspend, which is completed."""
     backend_of(sleepy).at_suspend = sleepy.snapshots.cancel
     with pytest.raises(Cancelled):
         sleepy.snapshots.create("one", memory=True)
-    assert goes_on(sleepy)
+    assert still_runs(sleepy)
     assert sleepy.snapshots.kept == ()
     backend_of(sleepy).at_suspend = lambda: None
     sleepy.snapshots.create("one", memory=True)
 
 
-def test_who_comes_meanwhile_waits_and_has_it_as_it_was(
+def test_a_request_during_a_snapshot_waits_for_the_resumed_machine(
     sleepy: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is as if it were put away, which is also what it is for the next supervisor, should this
-    one die; but nobody starts it from cold with the settings of now."""
+    """The machine counts as auto-suspended, also for the next supervisor if this one dies. The
+    request does not cold start it with the changed settings."""
     sleepy.spec = msgspec.structs.replace(SPEC, cpus=2)
-    real, came = sparse.duplicate, threading.Thread(target=sleepy.saver.awake)
+    duplicate, client = sparse.duplicate, threading.Thread(target=sleepy.saver.awake)
     seen: list[SaverState] = []
 
     def slowly(*arguments: Any) -> None:
         seen.append(sleepy.saver.state)
-        came.start()
-        real(*arguments)
+        client.start()
+        duplicate(*arguments)
 
     monkeypatch.setattr(sparse, "duplicate", slowly)
     sleepy.snapshots.create("one", memory=True)
-    came.join()
+    client.join()
     assert seen == [SaverState.SUSPENDED]
-    assert goes_on(sleepy)
+    assert still_runs(sleepy)

@@ -44,7 +44,7 @@ def spans(events: list[Row], pid: int) -> list[tuple[str, float, float]]:
     ]
 
 
-def say(console: Path, *lines: str) -> None:
+def write_lines(console: Path, *lines: str) -> None:
     with console.open("a") as file:
         file.writelines(f"{line}\n" for line in lines)
 
@@ -54,7 +54,7 @@ def console(tmp_path: Path) -> Path:
     return tmp_path / "console.log"
 
 
-def test_steps_have_their_time_and_what_they_said(console: Path) -> None:
+def test_steps_and_their_notes_have_times(console: Path) -> None:
     recorder = Recorder(console)
     recorder.begin()
     recorder.see(engine_status())
@@ -81,12 +81,14 @@ def test_a_failed_step_ends_with_the_trace(console: Path) -> None:
     assert end - begin >= 0.05
 
 
-def test_the_guest_is_laid_on_our_clock_by_the_line_that_came_soonest(console: Path) -> None:
-    """It booted 10 s before: the trace says so, whatever held up a line on its way."""
-    say(console, "[99.00] galley: kernel", "[99.50] galley: engine")  # of the start before
+def test_guest_times_are_aligned_by_the_line_with_the_least_delay(console: Path) -> None:
+    """The guest booted 10 s before the line; a delayed line does not change that in the trace."""
+    write_lines(console, "[99.00] galley: kernel", "[99.50] galley: engine")  # of an earlier start
     recorder = Recorder(console)
     recorder.begin()
-    say(console, "loading", "[10.00] galley: kernel", "[9.00] galley: disk ok", "[11.50] half")
+    write_lines(
+        console, "loading", "[10.00] galley: kernel", "[9.00] galley: disk ok", "[11.50] half"
+    )
     seen = threading.Event()
     while len(recorder._lines) < 2:
         seen.wait(0.01)
@@ -98,15 +100,15 @@ def test_the_guest_is_laid_on_our_clock_by_the_line_that_came_soonest(console: P
     assert kernel - disk == pytest.approx(1.0, abs=0.001)
 
 
-def test_a_second_try_is_another_guest(console: Path) -> None:
+def test_a_second_boot_attempt_is_another_guest(console: Path) -> None:
     recorder = Recorder(console)
     recorder.begin()
-    say(console, "[0.50] galley: kernel")
+    write_lines(console, "[0.50] galley: kernel")
     seen = threading.Event()
     while len(recorder._lines) < 1:
         seen.wait(0.01)
     os.replace(console, console.with_name("console.1.log"))
-    say(console, "[0.40] galley: kernel", "[0.90] galley: disk ok")
+    write_lines(console, "[0.40] galley: kernel", "[0.90] galley: disk ok")
     while len(recorder._lines) < 3:
         seen.wait(0.01)
     events = rows(recorder)
@@ -115,11 +117,11 @@ def test_a_second_try_is_another_guest(console: Path) -> None:
     assert [name for name, _, _ in spans(events, guests["guest, try 2"])] == ["kernel", "disk ok"]
 
 
-def test_a_guest_from_a_template_does_not_tell_its_story_again(console: Path) -> None:
+def test_a_guest_from_a_boot_checkpoint_omits_the_lines_before_it(console: Path) -> None:
     recorder = Recorder(console)
     recorder.begin()
-    said = ["[30.50] galley: kernel", "[33.00] galley: template"]
-    say(console, *said, "[33.25] galley: handed over", "[33.50] galley: disk ok")
+    before = ["[30.50] galley: kernel", "[33.00] galley: template"]
+    write_lines(console, *before, "[33.25] galley: handed over", "[33.50] galley: disk ok")
     seen = threading.Event()
     while len(recorder._lines) < 4:
         seen.wait(0.01)
@@ -129,19 +131,21 @@ def test_a_guest_from_a_template_does_not_tell_its_story_again(console: Path) ->
     assert over - began == pytest.approx(0.25, abs=0.001)
 
 
-def test_the_start_that_a_template_comes_from_tells_all_of_it(console: Path) -> None:
+def test_the_start_that_makes_a_boot_checkpoint_has_all_lines(console: Path) -> None:
     recorder = Recorder(console)
     recorder.begin()
-    say(console, "[0.00] galley: kernel", "[0.00] galley: template", "[0.00] galley: handed over")
+    write_lines(
+        console, "[0.00] galley: kernel", "[0.00] galley: template", "[0.00] galley: handed over"
+    )
     events = rows(recorder)
-    told = spans(events, processes(events)["guest"])
-    assert [name for name, _, _ in told] == ["kernel", "template", "handed over"]
+    found = spans(events, processes(events)["guest"])
+    assert [name for name, _, _ in found] == ["kernel", "template", "handed over"]
 
 
-def test_a_guest_that_does_not_say_its_uptime_is_placed_by_ours(console: Path) -> None:
+def test_a_guest_without_uptimes_is_placed_by_the_hosts_clock(console: Path) -> None:
     recorder = Recorder(console)
     recorder.begin()
-    say(console, "galley: kernel", "galley: disk ok")
+    write_lines(console, "galley: kernel", "galley: disk ok")
     events = rows(recorder)
     found = spans(events, processes(events)["guest"])
     assert [end for _, _, end in found] == pytest.approx(
@@ -149,7 +153,7 @@ def test_a_guest_that_does_not_say_its_uptime_is_placed_by_ours(console: Path) -
     )
 
 
-def test_the_file_is_written_whatever_comes_of_the_start(tmp_path: Path) -> None:
+def test_the_file_is_also_written_when_the_start_fails(tmp_path: Path) -> None:
     engine, file = ScriptedEngine(), tmp_path / "trace.json"
 
     def start() -> None:
@@ -166,16 +170,16 @@ def test_the_file_is_written_whatever_comes_of_the_start(tmp_path: Path) -> None
     assert engine.listeners == []
 
 
-def test_every_event_has_what_the_format_asks_for(console: Path) -> None:
+def test_every_event_has_the_fields_of_the_format(console: Path) -> None:
     recorder = Recorder(console)
     recorder.begin()
     recorder.see(engine_status(BootStep("Booting Linux"), reachable=True))
-    say(console, "[0.10] galley: kernel")
+    write_lines(console, "[0.10] galley: kernel")
     found = rows(recorder)
     host = processes(found)["this computer"]
-    asked = {"M": {"args"}, "X": {"ts", "dur"}, "i": {"ts", "s"}}
+    required = {"M": {"args"}, "X": {"ts", "dur"}, "i": {"ts", "s"}}
     for row in found:
-        assert {"name", "ph", "pid", "tid", *asked[row["ph"]]} <= set(row)
+        assert {"name", "ph", "pid", "tid", *required[row["ph"]]} <= set(row)
         assert row["ph"] == "M" or row["pid"] != host or row["ts"] > 0
     kinds = {(row["ph"], row["pid"] == host) for row in found}
     assert kinds == {("M", True), ("M", False), ("X", True), ("X", False), ("i", True)}

@@ -1,4 +1,4 @@
-"""Who stops a machine that stands still, for this computer's disk is full, is told so at once."""
+"""A stop of a machine that is stalled by a full disk of the host fails at once, with a hint."""
 
 from typing import Any, cast
 
@@ -19,20 +19,20 @@ from vm.types import MachineState, Status
 FULL = DiskFull(Message("", "This computer's disk is full.", "Free some space.")).to_problem()
 
 
-class Standing:
-    """A machine of which only its end is seen."""
+class RunningMachine:
+    """A machine that only records how it is stopped."""
 
     def __init__(self, home: Home) -> None:
         self.backend = FakeBackend()
         self.directory = MachineDir.of(home)
         self.status = Status(MachineState.RUNNING, "fake")
-        self.ended: list[dict[str, Any]] = []
+        self.stops: list[dict[str, Any]] = []
 
     def stop(self, **how: Any) -> None:
-        self.ended.append(how)
+        self.stops.append(how)
 
 
-def silence() -> Stream:
+def dial_refused() -> Stream:
     raise ConnectionRefusedError
 
 
@@ -46,22 +46,24 @@ class NoFolders:
 
 
 @pytest.fixture
-def machine(home: Home) -> Standing:
-    return Standing(home)
+def machine(home: Home) -> RunningMachine:
+    return RunningMachine(home)
 
 
-def stop_sequence(machine: Standing, home: Home, *stalled: Problem) -> StopSequence:
+def stop_sequence(machine: RunningMachine, home: Home, *stalled: Problem) -> StopSequence:
     return StopSequence(
         machine=cast(Machine, machine),
         settings=SettingsStore(home),
-        dial=silence,
+        dial=dial_refused,
         guest_rules=GuestRules(),
         monitors=Stalled(*stalled),
         folders=NoFolders(),
     )
 
 
-def test_it_is_refused_with_the_way_out(machine: Standing, home: Home) -> None:
+def test_stopping_a_stalled_machine_is_refused_with_a_hint(
+    machine: RunningMachine, home: Home
+) -> None:
     stalled = stop_sequence(machine, home, FULL)
     for verb in (stalled.stop, stalled.suspend, lambda: stalled.auto_suspend(lambda: None)):
         with pytest.raises(DiskFull) as caught:
@@ -69,23 +71,23 @@ def test_it_is_refused_with_the_way_out(machine: Standing, home: Home) -> None:
         assert caught.value.summary == FULL.summary
         assert caught.value.hint.startswith(FULL.hint)
         assert "galley stop --cold" in caught.value.hint
-    assert machine.ended == [], "it goes on when there is room"
+    assert machine.stops == [], "the machine continues when there is room"
 
 
-def test_it_is_ended_where_its_user_says_so(machine: Standing, home: Home) -> None:
+def test_power_off_stops_a_stalled_machine_at_once(machine: RunningMachine, home: Home) -> None:
     stop_sequence(machine, home, FULL).power_off()
     stop_sequence(machine, home).power_off()
     stop_sequence(machine, home).stop()
-    assert machine.ended == [{"at_once": True}, {"at_once": False}, {}]
+    assert machine.stops == [{"at_once": True}, {"at_once": False}, {}]
 
 
-def test_an_engine_that_goes_away_meanwhile_is_told_with_what_waits(
-    machine: Standing, home: Home
+def test_an_engine_lost_meanwhile_is_reported_with_the_waiting_containers(
+    machine: RunningMachine, home: Home
 ) -> None:
-    """So that a start, which is said to have failed, can be made again."""
+    """So that the failed start can be repeated."""
     kept = machine.directory.to_start
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text('{"1a": "web", "2b": "db"}')
     for _ in range(2):
         with pytest.raises(EngineUnreachable, match="web, db"):
-            stop_sequence(machine, home).start_again(silence)
+            stop_sequence(machine, home).start_again(dial_refused)

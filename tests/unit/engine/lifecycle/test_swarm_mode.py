@@ -1,4 +1,4 @@
-"""What dockerd is asked before a swarm is made or joined, and after each answer."""
+"""The commands in the guest before a swarm is created or joined, and after each response."""
 
 from pathlib import Path
 from typing import cast
@@ -17,14 +17,14 @@ from vm.messages import Message
 
 
 class ScriptedGuest:
-    """Ends as it is told to, and keeps what it was asked."""
+    """Records the commands, and ends them with the given exit codes."""
 
     def __init__(self, *codes: int) -> None:
-        self.asked: list[str] = []
+        self.commands: list[str] = []
         self._codes = iter(codes)
 
     def run(self, argv: tuple[str, ...], *, timeout: float) -> Completed:
-        self.asked.append(f"{Path(argv[0]).name} {' '.join(argv[1:])}")
+        self.commands.append(f"{Path(argv[0]).name} {' '.join(argv[1:])}")
         return Completed(argv, next(self._codes, 0), b"", b"")
 
 
@@ -35,7 +35,7 @@ class ScriptedMachine:
 
 def swarm_mode(home: Home, guest: ScriptedGuest) -> SwarmMode:
     configuration = Configuration(home, SettingsStore(home), FakeBackend())
-    return SwarmMode(configuration, lambda: guest.asked.append("awake"), ScriptedMachine(guest))
+    return SwarmMode(configuration, lambda: guest.commands.append("awake"), ScriptedMachine(guest))
 
 
 OFF, AUTO = "daemon-config live_restore off", "daemon-config live_restore auto"
@@ -45,30 +45,30 @@ OFF, AUTO = "daemon-config live_restore off", "daemon-config live_restore auto"
     ("verb", "before"),
     [("init", ["awake", OFF]), ("join", ["awake", OFF]), ("leave", ["awake"])],
 )
-def test_live_restore_is_off_before_a_swarm_and_as_it_is_to_be_after_it(
+def test_live_restore_is_off_before_a_swarm_and_automatic_after_it(
     home: Home, verb: str, before: list[str]
 ) -> None:
     guest = ScriptedGuest()
-    answered = swarm_mode(home, guest).about_to(verb)
-    assert guest.asked == before
-    answered()
-    assert guest.asked == [*before, AUTO]
+    on_response = swarm_mode(home, guest).about_to(verb)
+    assert guest.commands == before
+    on_response()
+    assert guest.commands == [*before, AUTO]
 
 
-def test_what_dockerd_refuses_is_refused_to_the_client(home: Home) -> None:
+def test_a_refusal_by_dockerd_is_an_error_for_the_client(home: Home) -> None:
     guest = ScriptedGuest(65)
     with pytest.raises(EngineFailed, match="allows no swarm"):
         swarm_mode(home, guest).about_to("init")
-    assert guest.asked == ["awake", OFF]
+    assert guest.commands == ["awake", OFF]
 
 
-def test_an_answer_passes_whatever_comes_after_it(home: Home) -> None:
+def test_a_failure_after_the_response_is_no_error(home: Home) -> None:
     guest = ScriptedGuest(0, 67)
     swarm_mode(home, guest).about_to("init")()
-    assert guest.asked[-1] == AUTO
+    assert guest.commands[-1] == AUTO
 
 
-def test_a_machine_that_does_not_come_is_told(home: Home) -> None:
+def test_a_machine_that_does_not_start_is_an_error(home: Home) -> None:
     def awake() -> None:
         raise NoMachine(Message("", "There is none.", "Start it."))
 
