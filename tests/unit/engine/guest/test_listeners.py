@@ -209,6 +209,7 @@ def test_events_are_enabled_while_the_host_is_connected(program: Program) -> Non
         assert program.switch_contents() == ("1", "1")
         for name in EVENTS:
             assert (program.instance / name).read_text(), name
-    with program.connect() as connection:  # after the first has ended for the program
+    # The program accepts this connection after it has seen the end of the first.
+    with program.connect() as connection:
         read_list(connection)
         assert program.switch_contents() == ("101", "101")

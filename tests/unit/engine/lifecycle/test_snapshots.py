@@ -328,7 +328,7 @@ def test_the_machine_resumes_after_a_cancel(sleepy: Bench) -> None:
     sleepy.snapshots.create("one", memory=True)
 
 
-def test_a_request_during_a_snapshot_waits_for_the_resumed_machine(
+def test_a_request_during_a_snapshot_waits_for_the_resume(
     sleepy: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The machine counts as auto-suspended, also for the next supervisor if this one dies. The

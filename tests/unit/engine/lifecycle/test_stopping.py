@@ -81,7 +81,7 @@ def test_power_off_stops_a_stalled_machine_at_once(machine: RunningMachine, home
     assert machine.stops == [{"at_once": True}, {"at_once": False}, {}]
 
 
-def test_an_engine_lost_meanwhile_is_reported_with_the_waiting_containers(
+def test_an_engine_lost_during_a_start_is_reported_with_its_waiting_containers(
     machine: RunningMachine, home: Home
 ) -> None:
     """So that the failed start can be repeated."""
