@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.contract.conftest import Bench
+from tests.contract.conftest import PATIENCE, Bench
 from vm.backend import Force
 from vm.backends.qemu.backend import QemuBackend
 from vm.backends.qemu.launch import plan
@@ -51,7 +51,7 @@ def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
     made.clean_up()
 
 
-def test_a_boot_and_an_adoption_by_the_stream_alone(bench: Bench) -> None:
+def test_a_boot_an_adoption_and_an_end_by_the_stream_and_the_power_button(bench: Bench) -> None:
     bench.open()
     bench.boot()
     console, serial = bench.machine.story.console, Console(serial_log(bench.directory))
@@ -65,4 +65,6 @@ def test_a_boot_and_an_adoption_by_the_stream_alone(bench: Bench) -> None:
     bench.wait_for(lambda: bench.state() is MachineState.RUNNING)
     assert console.lines() == lines, "the agent sends them again"
     bench.machine.guest.dial("/run/galley/keeper.sock").close()
-    bench.backend.stop(bench.directory, Force.KILL)
+    bench.backend.stop(bench.directory, Force.ASK)
+    assert bench.backend.wait_stopped(bench.directory, PATIENCE)
+    assert "Power down" in serial_log(bench.directory).read_text(), "by the power button"
