@@ -1,4 +1,4 @@
-"""A Linux machine on this host: lifecycle, backends, ssh, shares. Knows nothing of Docker.
+"""A Linux machine on this host: lifecycle, backends, ssh, shares. Independent of Docker.
 
 Never imports `engine` or `desktop`. Start reading at `lifecycle/machine.py`.
 """
@@ -7,6 +7,6 @@ import sys
 from types import ModuleType
 from typing import cast
 
-# paramiko's reader of ~/.ssh/config, which nothing here uses, would bring `invoke` and with it
-# asyncio, 4 MB of memory in all. Where that is missing it does without.
+# paramiko's parser of ~/.ssh/config, which Galley does not use, would import `invoke` and with it
+# asyncio: 4 MB of memory in all. paramiko works without `invoke`.
 sys.modules.setdefault("invoke", cast(ModuleType, None))

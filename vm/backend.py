@@ -1,9 +1,9 @@
-"""What every backend is: the ten members of `Backend`. `vm/capabilities.py` has what a backend may
-be besides.
+"""The interface of every backend: the ten members of `Backend`. Optional capabilities are in
+`vm/capabilities.py`.
 
 A backend is a stateless set of functions over a `MachineDir`: it keeps nothing between calls, and
-observes instead. Adding one is one package in `backends/` and one line in its `__init__.py`. The
-order of calls is in `docs/dev/backends.md`.
+observes the machine instead. Adding one is one package in `backends/` and one line in its
+`__init__.py`. The order of calls is in `docs/dev/backends.md`.
 """
 
 from enum import StrEnum
@@ -77,14 +77,14 @@ class Backend(Protocol):
         """Start the machine cold and return once the guest executes; `vm/lifecycle/boot_steps.py`
         follows the boot.
 
-        The files in `directory.boot_files` are in the guest's /run/galley before anything there
-        asks for them. `progress` gets a sentence for anything that takes over a second (the
+        The files in `directory.boot_files` are in the guest's /run/galley before any program there
+        reads them. `progress` gets a sentence for anything that takes over a second (the
         accelerator probe), and ends the start by raising. Discards a suspended state. Raises
         NoMachine before `create`, MachineBusy when it runs, NotEnough, ImageDamaged.
         """
 
     def stop(self, directory: MachineDir, force: Force) -> None:
-        """Ask or make the machine stop; returns at once. `wait_stopped` tells when it has."""
+        """Request or force a stop; returns at once. `wait_stopped` waits for the end."""
 
     def wait_stopped(self, directory: MachineDir, timeout: float | None) -> bool:
         """Block until no machine runs; False after `timeout` seconds."""
@@ -93,7 +93,8 @@ class Backend(Protocol):
         """Remove everything `create` made. Raises MachineBusy unless the machine is stopped."""
 
     def observe(self, directory: MachineDir) -> Observation:
-        """Look at the world and prove identity. Never raises, never waits over two seconds."""
+        """The machine's current state, of a process that is proven to be the machine's. Never
+        raises, never waits over two seconds."""
 
     def guest(self, directory: MachineDir, address: Address) -> Guest:
-        """The connection to the running machine. Connects to nothing yet."""
+        """A client for the inside of the running machine. Does not connect yet."""

@@ -19,15 +19,15 @@ from vm.types import BootOptions, DiskError, Forward, MachineSpec
 
 type Forget = Callable[[], None]
 type Lost = Callable[[int], None]
-type Still = Callable[[], AbstractContextManager[None]]  # in it the guest writes nothing
-type Progress = Callable[[Text], None]  # gets a sentence; what it raises ends the call
+type Still = Callable[[], AbstractContextManager[None]]  # inside, the guest writes nothing
+type Progress = Callable[[Text], None]  # gets a sentence; ends the call by raising
 
 
 class Suspends(Protocol):
     """Saves a running machine to this computer's disk, and resumes it from there once.
 
     Order: the caller freezes the data disk through the guest agent, then calls `suspend`. The
-    machine has no process then, and `observe` says STOPPED. `resume` starts it from the saved
+    machine has no process then, and `observe` reports STOPPED. `resume` starts it from the saved
     state; the caller then thaws the disk and sets the clock. `Backend.start` discards a saved
     state, and so does `Pauses.resume`. `copy` runs while the machine is suspended, `restore` while
     it is stopped.
@@ -38,7 +38,7 @@ class Suspends(Protocol):
         runs on."""
 
     def is_suspended(self, directory: MachineDir) -> bool:
-        """Whether a saved state is there that `resume` may use. Quick."""
+        """Whether there is a saved state that `resume` may use. Quick."""
 
     def resume(
         self, directory: MachineDir, spec: MachineSpec, options: BootOptions, progress: Progress
@@ -63,10 +63,9 @@ class Suspends(Protocol):
 class BootCheckpoints(Protocol):
     """Starts a machine from a checkpoint of a guest that has booted but not touched its data disk.
 
-    Order: `start` replaces `Backend.start`. When the guest's console says "template", the guest
-    waits for its boot files: the caller connects to `vm.guest.protocol.HANDOVER` and sends what
-    `boot_files` returns. `forget` comes before a `Backend.start` that is to depend on no earlier
-    start.
+    Order: `start` replaces `Backend.start`. After the console line "template" the guest waits for
+    its boot files: the caller connects to `vm.guest.protocol.HANDOVER` and sends what `boot_files`
+    returns. `forget` precedes a `Backend.start` that must not depend on an earlier start.
     """
 
     def start(
@@ -77,7 +76,7 @@ class BootCheckpoints(Protocol):
 
     def boot_files(self, directory: MachineDir) -> bytes | None:
         """The message that the running guest waits for now or will wait for, None when it does not.
-        It carries the time, so ask right before sending. Quick. Raises HomeUnusable."""
+        It contains the time, so call this right before sending. Quick. Raises HomeUnusable."""
 
     def forget(self, directory: MachineDir) -> None:
         """Remove the checkpoint, and the record of failures that keeps one from being made."""
@@ -87,9 +86,9 @@ class Pauses(Protocol):
     """Halts the guest and lets it continue. Its process, memory and connections stay, and its clock
     stands still.
 
-    Order: `pause`, then `resume`, each repeatable. `observe` says PAUSED in between, also to a
-    later supervisor. `Backend.stop` may come while paused; the caller resumes first where the guest
-    has to hear it.
+    Order: `pause`, then `resume`, each repeatable. `observe` reports PAUSED in between, also to a
+    later supervisor. `Backend.stop` may be called while paused; the caller resumes first where the
+    guest has to react.
     """
 
     def pause(self, directory: MachineDir) -> None:
@@ -116,29 +115,29 @@ class WakesOnTraffic(Protocol):
 
 
 class ForwardsPorts(Protocol):
-    """Carries ports of this computer to ports of the guest.
+    """Forwards ports of this computer to ports of the guest.
 
     Order: while the machine runs, any number of `forward` and `unforward`; all forwards end with
-    the machine. They outlive a supervisor: the next one asks `forwarded`. Addresses are IPv4.
+    the machine. They outlive a supervisor: the next one calls `forwarded`. Addresses are IPv4.
     """
 
     def forward(self, directory: MachineDir, forward: Forward) -> None:
-        """Start to carry it; repeating it changes nothing. Raises PortInUse, NoMachine,
+        """Start forwarding; repeating it changes nothing. Raises PortInUse, NoMachine,
         BackendFailed."""
 
     def unforward(self, directory: MachineDir, forward: Forward) -> None:
-        """Stop carrying it; nothing happens when it was not carried."""
+        """Stop forwarding; does nothing where the port is not forwarded."""
 
     def forwarded(self, directory: MachineDir) -> frozenset[Forward]:
-        """What is carried now, without the backend's own ports. Empty when nothing runs."""
+        """The current forwards, without the backend's own. Empty when nothing runs."""
 
 
 class SharesFolders(Protocol):
     """Makes folders of this computer appear in the guest, as `MachineSpec.shares` lists them.
 
-    Order: `probe` before `Backend.start` is given a spec with shares. `Observation.spec.shares`
-    then lists those that are served, `Observation.share_by` by what. `watch` runs in a thread from
-    then on.
+    Order: `probe` before `Backend.start` gets a spec with shares. `Observation.spec.shares` then
+    lists those that are served, and `Observation.share_by` is the way they are. `watch` runs in a
+    thread from then on.
     """
 
     def probe(self, asked: str) -> Problem | None:
@@ -147,8 +146,9 @@ class SharesFolders(Protocol):
 
     def watch(self, directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> None:
         """Call `forget` whenever the guest caches so many files of shared folders that the host
-        could soon serve no more, and `lost` with the index among the spec's shares of one that is
-        served no longer. Returns when neither can happen any more, or `ended` is set."""
+        may soon be unable to open more, and `lost` with the index, among the spec's shares, of a
+        share that is no longer served. Returns when neither can happen any more, or `ended` is
+        set."""
 
 
 class GrowsDisk(Protocol):
@@ -171,12 +171,12 @@ class CopiesDisk(Protocol):
     def copy(self, directory: MachineDir, target: Path, still: Still, report: Report) -> None:
         """Make `target` the data disk as it is at one moment within `still()`, durably.
 
-        A running machine continues, and is still for milliseconds only. `report` ends the copy by
-        raising. Raises DiskFull, OSError; the caller removes a partial `target`.
+        A running machine continues; its writes stop for milliseconds only. `report` ends the copy
+        by raising. Raises DiskFull, OSError; the caller removes a partial `target`.
         """
 
     def drop(self, directory: MachineDir) -> None:
-        """End a copy whose caller has died; nothing happens when there is none."""
+        """End a copy whose caller has died; does nothing when there is none."""
 
 
 class WatchesDiskErrors(Protocol):
@@ -191,15 +191,14 @@ class WatchesDiskErrors(Protocol):
         has ended."""
 
     def resume(self, directory: MachineDir) -> None:
-        """Let a guest that a write error has halted try again; any other is left alone."""
+        """Let a guest that a write error has halted retry; any other is left alone."""
 
 
 class Explains(Protocol):
     """Explains what works worse here than it could. Quick, and in any order."""
 
     def why_slow(self, directory: MachineDir) -> Problem | None:
-        """Why its starts take longer than they could on this computer, or None."""
+        """Why the machine's starts take longer than they could on this computer, or None."""
 
     def why_only_root_writes(self, asked: str) -> Problem | None:
-        """Why of the guest's users only root can write to folders that are shared by `asked`, or
-        None."""
+        """Why only the guest's root can write to folders that are shared by `asked`, or None."""

@@ -1,4 +1,4 @@
-"""Every file name of a machine; nothing else knows them.
+"""Every file name of a machine; no other module contains one.
 
 GALLEY_HOME/machine/
     uuid            the machine's identity, made at creation, given to the backend
@@ -23,7 +23,7 @@ GALLEY_HOME/machine/
     to-start.restored  about to become to-start.json with that disk; empty: nothing is to start
 GALLEY_HOME/logs/
     console.log     the guest's console since its last start; console.1.log the one before
-    backend.log     what QEMU, WSL or Hyper-V said
+    backend.log     the output of QEMU, WSL or Hyper-V
 run directory
     qmp.sock        QEMU's control socket
     events.sock     QEMU's events

@@ -22,7 +22,7 @@
     │   ├── DataDiskDamaged          the file system that holds images and volumes
     │   ├── SnapshotRefused          its name is taken or impossible, or there is none of that name
     │   ├── BackendFailed            QEMU, WSL or Hyper-V refused a command
-    │   ├── NotResumable             what was suspended does not fit any more, or is damaged
+    │   ├── NotResumable             the suspended state does not fit any more, or is damaged
     │   └── Cancelled                the user asked for it
     ├── EngineError                  dockerd (raised in `engine`)
     │   ├── EngineUnreachable        the socket does not answer
@@ -33,8 +33,8 @@
     │   └── NotShared                a bind mount of a path that the machine does not have
     ├── SettingsError                an unknown setting, or a value out of its range
     └── ControlError                 window or command line ↔ supervisor
-        ├── SupervisorGone           it went away, or never came up
-        └── VersionMismatch          it is of another version
+        ├── SupervisorGone           the supervisor ended, or did not start
+        └── VersionMismatch          the supervisor is of another version
 
 A class says what a caller can do about it; the code of its message (`vm/messages`) says exactly
 what happened. An error crosses the control socket as a `Problem` and becomes an exception again on
@@ -62,7 +62,7 @@ class Problem(msgspec.Struct, frozen=True):
     """An error as a value: what crosses sockets and what `status` lists.
 
     `kind`: the exception's class. `summary` and `hint`: in English, as the sender fills them in.
-    `code` and `values`: of the catalogue's entry; no code for what is in none, as the window's own.
+    `code` and `values`: of the catalogue's entry; empty for texts outside it, as the window's own.
     """
 
     kind: str
@@ -88,7 +88,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 class GalleyError(Exception):
     """`summary`: a sentence a user can read. `hint`: what to do. Both are filled in from `values`,
-    which `as_value` makes of what is given. `details`: last command or log."""
+    converted by `as_value`. `details`: last command or log."""
 
     retry_default = Retry.UNKNOWN
 

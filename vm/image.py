@@ -24,7 +24,7 @@ from vm.messages.guest import (
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-CERTIFICATES = "certificates.pem"  # a part: what the guest trusts, for the host to compare
+CERTIFICATES = "certificates.pem"  # a part: those that the guest trusts, for the host to compare
 STAMP = "verified.json"
 
 
@@ -43,7 +43,7 @@ class Manifest(msgspec.Struct, frozen=True):
     suite: str
     channel: str
     arch: str
-    recipe: str  # the hash of everything that decided the content
+    recipe: str  # the hash of everything that determines the content
     kernel: str  # the kernel's version
     packages: dict[str, str]  # name → version
     parts: tuple[Part, ...]
@@ -95,7 +95,7 @@ def write_manifest(image: Path, manifest: Manifest) -> None:
 
 
 def describe(path: Path) -> Part:
-    """The part that a finished file becomes."""
+    """The manifest's entry for a finished file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Part(path.name, path.stat().st_size, digest)
@@ -104,7 +104,7 @@ def describe(path: Path) -> Part:
 def verify(image: Path) -> Manifest:
     """The manifest, after every part matched it. Raises ImageDamaged.
 
-    Hashing takes a quarter of a second; a stamp spares it while no file has changed.
+    Hashing takes a quarter of a second; a stamp file avoids it while no file has changed.
     """
     manifest = read_manifest(image)
     seen = {part.name: _fingerprint(image, part) for part in manifest.parts}

@@ -23,7 +23,7 @@ def keep(directory: MachineDir, paths: Iterable[str]) -> None:
 
 
 def take(directory: MachineDir) -> InUse:
-    """What `keep` wrote, and delete it. Empty without one."""
+    """Read and delete what `keep` wrote. Empty where there is nothing."""
     try:
         found = msgspec.json.decode(directory.in_use.read_bytes(), type=dict[str, str])
     except (OSError, msgspec.MsgspecError):

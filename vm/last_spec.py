@@ -20,6 +20,6 @@ def read(directory: MachineDir) -> MachineSpec | None:
 
 
 def keep(directory: MachineDir, spec: MachineSpec) -> None:
-    """Does not write the same again: a start would wait for the disk. Raises as `write_atomic`."""
+    """Writes only a change: a start would wait for the disk. Raises as `write_atomic`."""
     if read(directory) != spec:
         write_atomic(directory.spec, msgspec.json.encode(spec))

@@ -63,12 +63,12 @@ class MachineSpec(msgspec.Struct, frozen=True):
 
 
 class BootOptions(msgspec.Struct, frozen=True):
-    """What the guest is told for one boot, by whatever means of the backend."""
+    """Options of one boot; how they reach the guest is the backend's choice."""
 
     login_key: str  # the ssh-ed25519 public key that may log in as root, base64 as in OpenSSH files
     format_disk: bool = False  # the data disk is new: make a file system on it
     grow_disk: bool = False  # the data disk may be larger than its file system: grow that
-    repair_disk: bool = False  # let the file system check answer its own questions
+    repair_disk: bool = False  # let the file system check repair without asking
 
 
 class Features(msgspec.Struct, frozen=True):
@@ -81,8 +81,8 @@ class Features(msgspec.Struct, frozen=True):
 
 
 class Accelerator(msgspec.Struct, frozen=True):
-    """How the guest's instructions run, and why this way. `reason` is a sentence in English, `code`
-    and `values` those of its message."""
+    """How the guest's instructions are executed, and why. `reason` is a sentence in English, `code`
+    and `values` are those of its message."""
 
     name: str
     reason: str
@@ -144,7 +144,7 @@ class MachineSnapshot(msgspec.Struct, frozen=True):
 
 
 class SnapshotStep(StrEnum):
-    """The steps of creating a snapshot; a running machine with its memory goes through all."""
+    """The steps of creating a snapshot; one of a running machine with its memory has all."""
 
     SUSPEND = "suspend"
     DISK = "disk"
@@ -198,7 +198,7 @@ class BootStep(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Everything that clients may know of the machine. Replaced at every change."""
+    """The published status of the machine. Replaced at every change."""
 
     state: MachineState
     backend: str

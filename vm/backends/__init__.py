@@ -1,6 +1,6 @@
 """The ways to run a machine, one module or package for each, and the choice among them.
 
-A backend is imported when it is tried: one computer needs one. Next: `vm/backend.py`.
+A backend is imported only when it is tried. Next: `vm/backend.py`.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ NEVER_BY_ITSELF = {"fake"}
 def choose(name: str) -> Backend:
     """The backend of that name, or with "auto" the first that can be used here.
 
-    Raises the problem of the one that was asked for, or of the best one where none can be used.
+    Raises the problem of the requested one, or of the best one where none can be used.
     """
     if name != "auto" and name not in BACKENDS:
         raise SettingsError(BACKEND_UNKNOWN, name=name, names=", ".join(BACKENDS))

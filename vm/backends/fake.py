@@ -101,7 +101,7 @@ class FakeBackend(Backend):
         if running is None:
             return
         if force is Force.ASK:
-            with contextlib.suppress(GuestUnreachable):  # it may be gone before it has answered
+            with contextlib.suppress(GuestUnreachable):  # it may end before it has answered
                 FakeGuest(running.port).run(("galley-poweroff",))
         else:
             process.end(running.identity, force=True)
@@ -173,7 +173,7 @@ class FakeShares(SharesFolders):
 
 
 class FakeDiskGrowth(GrowsDisk):
-    """In the record only."""
+    """Changes the record only."""
 
     def grow(self, directory: MachineDir, disk_bytes: int) -> None:
         running = _running_or_raise(directory)
@@ -191,7 +191,7 @@ class FakeDiskCopies(CopiesDisk):
             sparse.duplicate(directory.data_disk, target, report)
 
     def drop(self, directory: MachineDir) -> None:
-        """There is none to drop."""
+        """No copy outlives its caller."""
 
 
 class FakeGuest:
@@ -228,7 +228,7 @@ class FakeGuest:
         return SocketStream(connection)
 
     def close(self) -> None:
-        """It holds no connection."""
+        """There is no connection to close."""
 
     def _open(self, timeout: float) -> socket.socket:
         try:
@@ -237,7 +237,7 @@ class FakeGuest:
             raise GuestUnreachable(FAKE_SILENT, details=str(error)) from error
 
     def ask(self, what: dict[str, Any], timeout: float = 5.0) -> dict[str, Any]:
-        """One request, and its answer."""
+        """Send one request and return its answer."""
         with self._open(timeout) as connection:
             connection.sendall(json.dumps(what).encode() + b"\n")
             with connection.makefile("rb") as file:
@@ -264,7 +264,7 @@ class SocketStream:
         self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # the other side may have been faster
+        with contextlib.suppress(OSError):  # the other side may have closed it already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 

@@ -6,7 +6,7 @@ talks to it.
 
 Protocol: a client sends one JSON line `{"do": "run"|"dial"|"read"|"write", …}`; after "dial" the
 connection is the socket, for the others one JSON line is the answer. "pause", "wake" and "state"
-come from the backend; while it is paused all others wait.
+come from the backend; while the machine is paused all others wait.
 """
 
 import json
@@ -21,8 +21,8 @@ from typing import Any
 import msgspec
 
 ANSWERS = Path(__file__).with_name("fake_answers.json")
-KEEPER = "/run/galley/keeper.sock"
-KEPT = {  # what the guest agent answers (`vm/guest/agent.py`), beside "ok"
+AGENT_SOCKET = "/run/galley/keeper.sock"
+AGENT_ANSWERS = {  # the guest agent's answers (`vm/guest/agent.py`), after "ok"
     "memory": "2147483648 1073741824 1610612736 402653184 268435456",
     "disk": "67049664512 3221225472 63000000000",
     "trim": "1073741824",
@@ -44,7 +44,7 @@ class FakeScript(msgspec.Struct, frozen=True):
 
 
 class FakeMachine(socketserver.ThreadingTCPServer):
-    """A machine that is a listener. `files` are the guest's files."""
+    """A simulated machine: a listener on loopback. `files` are the guest's files."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -62,13 +62,13 @@ class FakeMachine(socketserver.ThreadingTCPServer):
                 container |= {"State": "exited", "Status": "Exited (0) a minute ago", "Ports": []}
 
     def boot(self, console: Path) -> None:
-        """Write the story of a boot, a line a step."""
+        """Write the console lines of a boot, one for each step."""
         script = self.script
         disk = "disk damaged fake block group 7" if script.damaged else "disk ok"
         last = "failed dockerd: fake failure" if script.engine_fails else "engine"
-        story = ["kernel", disk, f"hostkey {HOST_KEY}", "sshd", "containerd", last]
+        lines = ["kernel", disk, f"hostkey {HOST_KEY}", "sshd", "containerd", last]
         never = threading.Event()
-        for line in story:
+        for line in lines:
             never.wait(script.step_seconds)
             word = line.split()[0]
             if script.die == word:
@@ -94,7 +94,7 @@ class _Connection(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         asked = json.loads(self.rfile.readline() or b"{}")
         if asked.get("do") in ("pause", "wake", "state"):
-            self.wfile.write(json.dumps(self._move(asked["do"])).encode() + b"\n")
+            self.wfile.write(json.dumps(self._set_state(asked["do"])).encode() + b"\n")
             return
         self.server.awake.wait()
         if asked.get("do") == "dial":
@@ -102,7 +102,7 @@ class _Connection(socketserver.StreamRequestHandler):
         elif asked:
             self.wfile.write(json.dumps(self._answer(asked)).encode() + b"\n")
 
-    def _move(self, what: str) -> dict[str, Any]:
+    def _set_state(self, what: str) -> dict[str, Any]:
         awake = self.server.awake
         if what != "state":
             awake.set() if what == "wake" else awake.clear()
@@ -121,11 +121,11 @@ class _Connection(socketserver.StreamRequestHandler):
         return {"data": self.server.files.get(asked["path"])}
 
     def _serve_socket(self, path: str) -> None:
-        if path == KEEPER:
+        if path == AGENT_SOCKET:
             self.wfile.write(b"+")
             for line in self.rfile:
                 word = line.decode().split()[0]
-                self.wfile.write(f"ok {KEPT.get(word, '')}".strip().encode() + b"\n")
+                self.wfile.write(f"ok {AGENT_ANSWERS.get(word, '')}".strip().encode() + b"\n")
             return
         answers = self.server.answers.get(path)
         if answers is None or not self.server.engine_up:
@@ -136,7 +136,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
 
 class _Http(BaseHTTPRequestHandler):
-    """Answers what the data file has, 404 for all else, and keeps `/events` open."""
+    """Answers from the data file, with 404 for all else, and keeps `/events` open."""
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "Docker/0.0-fake", "(fake)"
@@ -182,7 +182,7 @@ class _Http(BaseHTTPRequestHandler):
 
 
 def main(script_path: str, console: str, port: str) -> None:
-    """Read the script, listen, boot beside that, end when powered off."""
+    """Read the script, listen, boot in a thread, and end when powered off."""
     path = Path(script_path)
     script = FakeScript()
     if path.exists():

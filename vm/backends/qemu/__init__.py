@@ -1,5 +1,5 @@
 """QEMU: the Galley machine on Linux and macOS. Start reading at `backend.py`.
 
-Not Windows: there WSL or Hyper-V run the machine; what QEMU would need is written down in `qmp.py`
-and `command.py`.
+Not on Windows: there WSL or Hyper-V run the machine. `qmp.py` and `command.py` describe what QEMU
+would need there.
 """

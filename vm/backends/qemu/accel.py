@@ -1,8 +1,8 @@
 """Chooses the accelerator: the first that boots a test guest, with a sentence that says why.
 
-Existence proves nothing: /dev/kvm opens on computers where QEMU then aborts on a register, or where
-a guest crawls. So the image's own kernel boots and powers off at once; a smaller guest would not
-exercise what a real one does. The verdict is cached beside the machine until QEMU, the host's
+That the device exists proves nothing: /dev/kvm opens on computers where QEMU then aborts on a
+register, or where a guest is far too slow. So the image's own kernel boots and powers off at once;
+a smaller guest would exercise less. The verdict is cached beside the machine until QEMU, the host's
 kernel, its CPU or the accelerators change. Next: `command.py` (the test guest), `backend.py`.
 """
 
@@ -152,7 +152,7 @@ def _is_current(verdict: Verdict) -> bool:
 
 
 def processor_name() -> str:
-    """As this computer calls it; "" where it says none."""
+    """As this computer reports it; "" where it reports none."""
     if platform.system() == "Linux":
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
         named = (line for line in lines if line.startswith(("model name", "CPU part")))

@@ -37,8 +37,8 @@ from vm.types import Address, BootOptions, Features, MachineSpec, MachineState, 
 log = logging.getLogger(__name__)
 
 OBSERVE_DEADLINE = 1.0
-STATES = {"running": MachineState.RUNNING, "inmigrate": MachineState.STARTING}  # else it is halted
-SSHD_STARTS_WITHIN = 30.0  # seconds after the engine, which is let go first; usually 1.4
+STATES = {"running": MachineState.RUNNING, "inmigrate": MachineState.STARTING}  # others: halted
+SSHD_STARTS_WITHIN = 30.0  # seconds after the engine, which starts first; usually 1.4
 
 
 class QemuBackend(Backend):

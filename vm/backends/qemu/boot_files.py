@@ -47,7 +47,7 @@ def initramfs(directory: MachineDir, image: Path) -> Path:
 
 
 def save_words(directory: MachineDir, words: Iterable[str]) -> None:
-    """For `message`, also under the next supervisor. Raises HomeUnusable, DiskFull."""
+    """Save them for `message`, also of the next supervisor. Raises HomeUnusable, DiskFull."""
     write_atomic(directory.words, " ".join(words).encode() + b"\n")
 
 
@@ -58,7 +58,8 @@ def is_awaited(directory: MachineDir) -> bool:
 
 def message(directory: MachineDir) -> bytes:
     """A header with the time and fresh random bytes, then a tar of the files and kernel words.
-    Every guest from one checkpoint has the same time and entropy before. Raises HomeUnusable."""
+    Until then, every guest from one checkpoint has the same time and entropy. Raises
+    HomeUnusable."""
     try:
         contents = {it.name: it.read_bytes() for it in _files(directory)}
         contents[WORDS] = directory.words.read_bytes()

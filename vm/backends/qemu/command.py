@@ -12,24 +12,24 @@ KERNEL, INITRAMFS, ROOT = "vmlinux", "initramfs", "root.qcow2"
 NETDEV = "net"
 DATA = "data"  # the data disk's node
 
-# Everywhere. AppArmor: the image has no apparmor_parser, and a dockerd that sees the module
-# without the parser refuses containers; their walls are namespaces, seccomp, and the machine.
-# Mounts and network namespaces wait for RCU, one after the other: asked to hurry, it interrupts the
-# few CPUs there are, and a start takes a twentieth less.
+# For every accelerator. AppArmor is off: the image has no apparmor_parser, and a dockerd that finds
+# the module without the parser refuses containers; namespaces, seccomp and the machine isolate
+# them. Mounts and network namespaces wait for RCU grace periods, one after the other: expedited
+# ones interrupt the few CPUs there are, and a start takes a twentieth less.
 WORDS = (
     *("panic=-1", "quiet", "audit=0", "apparmor=0"),
     *("cryptomgr.notests", "random.trust_cpu=on", "rcupdate.rcu_expedited=1"),
 )
 # An emulated CPU does not speculate, so mitigations cost time there and protect nothing; on a real
-# CPU they stay on, for containers of different trust share this kernel. TCG's clock never stops
-# being steady, but a host too slow to prove that in time would make the kernel distrust it, and
-# clearing memory that is then filled is a twentieth of what the start of the daemons costs there.
+# CPU they stay on, for containers of different trust share this kernel. TCG's clock is always
+# steady, but on a slow host the kernel's check of it would fail. Clearing memory at its allocation
+# is a twentieth of what the start of the daemons costs under TCG.
 EMULATED_WORDS = ("mitigations=off", "tsc=reliable", "no_timer_check", "init_on_alloc=0")
 
 # No AVX under TCG: emulating it is slower than the code that does without (8.2 s to a running
 # engine against 9.6 s with "max"). Westmere is the oldest model with AES-NI and PCLMULQDQ, which
-# ssh lives on. With RDRAND the kernel has its entropy at once; without, the first mke2fs and
-# ssh-keygen wait four seconds for it. WHPX has no "host", and may stop on newer models.
+# ssh needs to be fast. With RDRAND the kernel has its entropy at once; without, the first mke2fs
+# and ssh-keygen wait four seconds for it. WHPX has no "host", and may stop on newer models.
 PLAIN_CPU = {"x86_64": "Westmere,+rdrand", "aarch64": "cortex-a72"}
 
 # Each device of the chipset that is left out saves the guest a probe. When QEMU aborts, as it does
@@ -166,7 +166,7 @@ def _devices(launch: Launch) -> list[str]:
         *("-device", "virtio-rng-pci,rng=rng"),
         *("-device", "virtio-balloon-pci,free-page-reporting=on"),
         *("-chardev", f"socket,id=relay,path={_escaped(launch.relay_socket)},server=on,wait=off"),
-        # What the guest writes goes to the socket by the CPU that wrote; no main loop is woken.
+        # The thread of the vCPU that writes passes it on to the socket; the main loop sleeps on.
         *("-device", "virtio-serial-pci,ioeventfd=off"),
         *("-device", "virtserialport,chardev=relay,name=galley.relay"),
     ]
@@ -185,7 +185,7 @@ def _control(launch: Launch) -> list[str]:
     """The console file, and QMP on a socket file in a directory that only its owner may enter.
 
     Windows: QEMU listens on AF_UNIX there too, and the profile's ACL guards the file. Loopback TCP
-    would hand the machine to every local user; a named pipe serves one client, once.
+    would be open to every local user; a named pipe serves one client, once.
     """
     console = _escaped(launch.console_log)
     return [

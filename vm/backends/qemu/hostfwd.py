@@ -1,7 +1,7 @@
 """Port forwards of QEMU's user network, changed at run time through its human monitor.
 
-The monitor has no error codes; this module parses its sentences. It does not say that a port is in
-use, so the host is asked. Next: `qmp.py`.
+The monitor has no error codes; this module parses its sentences. They do not say that a port is in
+use, so this module tries to bind it. Next: `qmp.py`.
 """
 
 import msgspec
@@ -50,16 +50,16 @@ def add(qmp: Session, forward: Forward) -> None:
             port=forward.host_port,
             address=forward.host_address,
         )
-    said = qmp.monitor(f"hostfwd_add {NETDEV} {_host_side(forward)}-:{forward.guest_port}")
-    if said and _plain(forward) not in carried(qmp):
-        raise _refused(forward, said)
+    output = qmp.monitor(f"hostfwd_add {NETDEV} {_host_side(forward)}-:{forward.guest_port}")
+    if output and _plain(forward) not in carried(qmp):
+        raise _refused(forward, output)
 
 
 def remove(qmp: Session, forward: Forward) -> None:
     """Does nothing where it is not forwarded."""
-    said = qmp.monitor(f"hostfwd_remove {NETDEV} {_host_side(forward)}")
-    if not said.endswith(("removed", "not found")):
-        raise BackendFailed(QEMU_FORWARD_STAYS, port=forward.host_port, said=said)
+    output = qmp.monitor(f"hostfwd_remove {NETDEV} {_host_side(forward)}")
+    if not output.endswith(("removed", "not found")):
+        raise BackendFailed(QEMU_FORWARD_STAYS, port=forward.host_port, said=output)
 
 
 def carried(qmp: Session) -> frozenset[Forward]:
@@ -77,7 +77,7 @@ def read_listing(text: str) -> frozenset[Forward]:
 
 
 def _plain(forward: Forward) -> Forward:
-    """In the way that QEMU lists it: an empty address is every address."""
+    """As QEMU lists it: an empty address is every address."""
     return msgspec.structs.replace(forward, host_address=forward.host_address or ANY)
 
 
@@ -85,7 +85,7 @@ def _host_side(forward: Forward) -> str:
     return f"{forward.protocol}:{forward.host_address}:{forward.host_port}"
 
 
-def _refused(forward: Forward, said: str) -> GalleyError:
+def _refused(forward: Forward, output: str) -> GalleyError:
     address, port, protocol = forward.host_address, forward.host_port, forward.protocol
     code = net.bind_error(address, port, protocol)
-    return net.bind_failed(address, port, protocol, code, said)
+    return net.bind_failed(address, port, protocol, code, output)

@@ -20,10 +20,10 @@ class IoErrorWatch(WatchesDiskErrors):
 
     def wait(self, directory: MachineDir) -> DiskError | None:
         while (found := running.find(directory)) is not None:
-            tells = directory.events_socket.exists()  # else an older version started it
-            if tells and (error := wait_for_error(directory)) is not None:
+            has_events = directory.events_socket.exists()  # not where an older version started it
+            if has_events and (error := wait_for_error(directory)) is not None:
                 return error
-            process.wait_gone(found.identity, 1.0 if tells else None)
+            process.wait_gone(found.identity, 1.0 if has_events else None)
         return None
 
     def resume(self, directory: MachineDir) -> None:
@@ -52,8 +52,8 @@ def _found(session: qmp.Session) -> DiskError:
     """The error of a guest that was halted before this connected."""
     disks = session.execute("query-block")
     known = disks if isinstance(disks, list) else []
-    said = {disk.get("io-status") for disk in known if isinstance(disk, dict)}
-    return _error_of("failed" not in said)
+    states = {disk.get("io-status") for disk in known if isinstance(disk, dict)}
+    return _error_of("failed" not in states)
 
 
 def _error_of(no_room: object) -> DiskError:

@@ -52,7 +52,7 @@ class Session:
         self._connection = connection
         self._until = until
         self._received = b""
-        self.events: list[str] = []  # events that came meanwhile, oldest first
+        self.events: list[str] = []  # received while waiting for an answer, oldest first
 
     def execute(self, command: str, **arguments: object) -> object:
         """The value that QEMU returns. Raises BackendFailed when it refuses."""
@@ -80,13 +80,13 @@ class Session:
         return str(self.execute("human-monitor-command", **{"command-line": line})).strip()
 
     def next_event(self) -> Message:
-        """The next event."""
+        """Block until the next event."""
         while (message := self._message()).event is None:
             continue
         return message
 
     def greet(self) -> None:
-        """An event for the session before may precede the greeting."""
+        """An event for the previous session may precede the greeting."""
         while (message := self._message()).event is not None:
             continue
         if message.QMP is None:

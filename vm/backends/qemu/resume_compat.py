@@ -54,7 +54,7 @@ class ResumeCompat(msgspec.Struct, frozen=True):
 
 
 def compat_of(launch: Launch, spec: MachineSpec) -> ResumeCompat:
-    """Of a start with `launch`. Raises OSError when QEMU or the image is missing."""
+    """What a start with `launch` depends on. Raises OSError when QEMU or the image is missing."""
     program = Fingerprint.of(Path(launch.program))
     emulated = launch.accelerator == "tcg"
     host = "" if emulated else f"{accel.processor_name()}, {platform.release()}"

@@ -62,7 +62,7 @@ def find(directory: MachineDir) -> Running | None:
         return None
     recorded = _recorded(directory)
     if recorded is not None and process.is_alive(recorded.identity):
-        # None: it is ending, and locks the disk until then.
+        # Without a command line it is ending, and locks the disk until it has ended.
         words = process_search.command_line(recorded.identity.pid)
         if not words or _is_ours(directory, uuid, words):
             return recorded
@@ -91,7 +91,7 @@ def sweep(directory: MachineDir) -> None:
 def control(
     directory: MachineDir, found: Running, deadline: float = qmp.DEADLINE
 ) -> Iterator[qmp.Session]:
-    """A QMP session, after a check that the process there is `found`. Raises QmpSilent else."""
+    """A QMP session, after a check that the process is `found`; else QmpSilent is raised."""
     with qmp.session(directory.qmp_socket, deadline) as session:
         if session.field("query-uuid", "UUID") != found.uuid:
             raise qmp.QmpSilent(

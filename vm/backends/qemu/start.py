@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 PORT_ATTEMPTS = 5
 PORT_TAKEN = "Could not set up host forwarding rule"
-HEARD_WITHIN = 20.0  # seconds until QMP answers; a tenth of one on a quiet computer
+ANSWERS_WITHIN = 20.0  # seconds until QMP answers; a tenth of one on a quiet computer
 POLL = 0.004  # seconds between two polls
 LOG_LIMIT = 1 << 20
 TAIL_LINES = 20
@@ -70,7 +70,7 @@ def start(
             _prepare_files(directory)
             if console is not None:
                 shutil.copyfile(console, directory.console_log)
-            said_before = directory.backend_log.stat().st_size
+            log_size = directory.backend_log.stat().st_size
             launch, spec, kind = _serve_shares(directory, launch, spec)
             words = arguments(launch)
             identity = process.spawn_detached(words, log=directory.backend_log, inherits=inherits)
@@ -91,17 +91,18 @@ def start(
             for socket in directory.sockets:
                 socket.chmod(0o600)
             return started
-        said = _log_since(directory, said_before)
+        output = _log_since(directory, log_size)
         end_failed(directory, started)
-        if PORT_TAKEN not in said or attempt == PORT_ATTEMPTS:
-            raise _failed(said, launch)
+        if PORT_TAKEN not in output or attempt == PORT_ATTEMPTS:
+            raise _failed(output, launch)
     raise AssertionError("the last attempt returns or raises")
 
 
 def _serve_shares(
     directory: MachineDir, launch: Launch, spec: MachineSpec
 ) -> tuple[Launch, MachineSpec, str]:
-    """With the folders that can be served, and the driver; QEMU would not start with the others."""
+    """Launch and spec with the folders that can be served, and the driver: QEMU would not start
+    with the others."""
     launch, spec, kind = with_shares(directory, launch, spec)
     if kind == folders.VIRTIOFS:
         served = virtiofsd.serve(directory, spec.shares)
@@ -145,9 +146,9 @@ def _prepare_files(directory: MachineDir) -> None:
 
 
 def _wait_until_answers(directory: MachineDir, started: Running, waits: bool) -> bool:
-    """Whether QEMU answers on its socket and runs, or `waits`; False when it ended or stays
-    silent."""
-    until = time.monotonic() + HEARD_WITHIN
+    """Whether QEMU answers on its socket and runs, or `waits`; False when it ended or does not
+    answer."""
+    until = time.monotonic() + ANSWERS_WITHIN
     while not process.wait_gone(started.identity, POLL) and time.monotonic() < until:
         try:
             with qmp.session(directory.qmp_socket) as session:
@@ -172,15 +173,15 @@ def _log_since(directory: MachineDir, offset: int) -> str:
     return "\n".join(lines[-TAIL_LINES:])
 
 
-def _failed(said: str, launch: Launch) -> BackendFailed:
-    lines = said.splitlines()
+def _failed(output: str, launch: Launch) -> BackendFailed:
+    lines = output.splitlines()
     reason = next((line.strip() for line in lines if "error" in line.lower()), "")
     if not reason and lines:
         reason = lines[-1].strip()
     chosen = "" if launch.accelerator == "tcg" else QEMU_OR_AUTO
     return BackendFailed(
         QEMU_START_FAILED,
-        reason=reason or QEMU_SILENT.text(seconds=HEARD_WITHIN),
+        reason=reason or QEMU_SILENT.text(seconds=ANSWERS_WITHIN),
         chosen=chosen,
-        details=said,
+        details=output,
     )

@@ -22,9 +22,9 @@ if sys.platform == "linux":
 
 FULL = 0.5  # of the limit; the rest is for lookups until the guest has dropped its cache
 FASTEST = 30_000  # lookups per second of a busy guest
-OFTEN, SELDOM = 0.1, 2.0  # seconds between two polls: the limit is not reached meanwhile
+SHORTEST_POLL, LONGEST_POLL = 0.1, 2.0  # seconds: between two polls the limit is not reached
 SETTLED = 0.1  # seconds until virtiofsd has closed the files
-ENDS = 2.0  # seconds within which QEMU has ended too, if that was the reason
+ENDS = 2.0  # seconds within which QEMU has ended too, where that ended virtiofsd
 REST, LONGEST = 0.5, 8.0  # seconds until the next `forget`, where the last one closed few files
 
 
@@ -36,7 +36,7 @@ def watch(directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> No
     numbers = virtiofsd.numbers(directory)
     pause = rest = 0.0
     while not ended.wait(pause):
-        # Quicker than an identity check: the wait returns when it ends.
+        # Quicker than an identity check: `ended.wait` returns when the machine ends.
         served = {pid: number for pid, number in served.items() if _is_there(pid)}
         for number in sorted(numbers.difference(served.values())):
             if ended.wait(ENDS) or running.find(directory) is None:  # it ends when QEMU does
@@ -47,7 +47,7 @@ def watch(directory: MachineDir, ended: Event, forget: Forget, lost: Lost) -> No
             return
         limit = min(map(_limit, served))
         held = max(map(_open_files, served))
-        pause = min(max(OFTEN, (FULL * limit - held) / FASTEST), SELDOM)
+        pause = min(max(SHORTEST_POLL, (FULL * limit - held) / FASTEST), LONGEST_POLL)
         if held > FULL * limit:
             forget()
             ended.wait(SETTLED)

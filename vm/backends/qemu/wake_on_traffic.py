@@ -1,9 +1,8 @@
 """Reports network traffic that arrives for a paused guest.
 
-A mirror of what the network sends to the guest (filter-mirror, in QEMU's manual "Network device
-emulation") goes to a socket of ours: each frame after four bytes with its length. Each
-wait adds and removes it, so a running machine has none. Next:
-`engine/ports/wake_on_traffic.py`.
+QEMU mirrors what the network sends to the guest (filter-mirror, in QEMU's manual "Network device
+emulation") to a socket: each frame after four bytes with its length. Each wait adds and removes the
+mirror, so a running machine has none. Next: `engine/ports/wake_on_traffic.py`.
 """
 
 import contextlib

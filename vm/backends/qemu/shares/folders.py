@@ -64,9 +64,9 @@ def guest_words(
 ) -> tuple[str, ...]:
     """Kernel words that tell the guest what to mount where, and what to hide. Raises SettingsError
     when they are too long."""
-    told = SFTP_OF_ONE if kind == SFTP and not _is_root() else kind
+    way = SFTP_OF_ONE if kind == SFTP and not _is_root() else kind
     words = tuple(
-        f"{WORD}share{number},{told},{'ro' if share.read_only else 'rw'},{quote(share.guest_path)}"
+        f"{WORD}share{number},{way},{'ro' if share.read_only else 'rw'},{quote(share.guest_path)}"
         for number, share in enumerate(shares)
     )
     words += tuple(f"{COVER}{quote(path)}" for path in dict.fromkeys(covered))

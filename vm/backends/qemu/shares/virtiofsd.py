@@ -7,7 +7,7 @@ On the host it has the rights of the user who runs it. Run by root, owners are t
 sides. Run by an ordinary user, files of root in a container belong to the user, and each other id
 of a container is one of the user's subordinate ids (/etc/subuid), as with rootless Docker: a
 database's files keep their own owner. Without subordinate ids, all files that containers make
-belong to the user, and other ids there may write only where everybody may.
+belong to the user, and other ids there may write only where every user may.
 
 It runs in a mount namespace in which Galley's own folders are covered; no guest can undo that.
 Where the kernel gives the user no namespace, the guest covers them (`folders.py`), which root in
@@ -39,8 +39,8 @@ POLL = 0.002  # seconds between two polls
 SERVED_WITHIN = 5.0  # seconds; 0.01 on a quiet computer
 ROUNDS = 5  # polls: one that has just started forks a second process
 ALL_IDS = 4294967295
-# Bind-mounts a folder at a second place, covers the paths up to "--" there, and execs the program
-# after it. At the first place nothing is covered, for the program's socket may be there.
+# Bind-mounts a folder at a second path, covers the paths up to "--" there, and execs the program
+# after it. At the first path nothing is covered, for the program's socket may be there.
 COVER = """[ -z "$1" ] || mount --rbind "$1" "$2" || exit
 shift 2
 while [ "$1" != -- ]; do
@@ -63,7 +63,7 @@ NAMESPACES = {
 
 
 class Rights(msgspec.Struct, frozen=True):
-    """Of the user who runs it. `lent`: the subordinate ids that files of containers may get."""
+    """Of the user who runs virtiofsd. `lent`: subordinate ids that files of containers may get."""
 
     uid: int
     gid: int
@@ -108,13 +108,13 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
 
 def version(program: Path) -> tuple[int, ...]:
     """Of "virtiofsd 1.13.2"; (0,) where it is unknown."""
-    said = process.run([program, "--version"], timeout=SERVED_WITHIN).stdout
-    found = re.search(rb"(\d+)\.(\d+)", said)
+    output = process.run([program, "--version"], timeout=SERVED_WITHIN).stdout
+    found = re.search(rb"(\d+)\.(\d+)", output)
     return tuple(map(int, found.groups())) if found else (0,)
 
 
 def rights() -> Rights:
-    """This user's."""
+    """Those of this user."""
     uid, gid = os.getuid(), os.getgid()
     if uid == 0:
         return Rights(uid, gid)
@@ -154,7 +154,7 @@ def namespace_prefix(may: Rights, folder: str, view: Path, covered: tuple[str, .
 
 def options(share: Share, socket: Path, may: Rights, view: Path | None = None) -> list[str]:
     """virtiofsd's options; `view`: where it sees the folder. Pure. Without extended attributes:
-    with them the guest asks for each new file's capabilities, also with --killpriv-v2, and making
+    with them the guest requests each new file's capabilities, also with --killpriv-v2, and creating
     small files takes a fifth longer."""
     words = [
         *(f"--shared-dir={view or share.host_path}", f"--socket-path={socket}"),
@@ -203,12 +203,12 @@ def sweep(directory: MachineDir) -> None:
 
 
 def of(directory: MachineDir) -> Iterator[process.Identity]:
-    """The machine's. In a namespace of its own, one is two processes."""
+    """The machine's processes. In a namespace of its own, a virtiofsd is two."""
     return iter(serving(directory))
 
 
 def serving(directory: MachineDir) -> dict[process.Identity, int]:
-    """The same, with the number of its share."""
+    """The machine's processes, each with the number of its share."""
     prefix = f"--socket-path={directory.run}{os.sep}share"
     found = {}
     for identity, words in process_search.own("virtiofsd"):
@@ -220,7 +220,7 @@ def serving(directory: MachineDir) -> dict[process.Identity, int]:
 
 
 def numbers(directory: MachineDir) -> set[int]:
-    """Of the shares that were served when the machine was started."""
+    """The numbers of the shares that were served when the machine was started."""
     found = directory.run.glob("share*.sock")
     return {int(socket.stem.removeprefix("share")) for socket in found}
 

@@ -1,7 +1,7 @@
 """The boot checkpoint: a machine saved just before it needs its data disk, for cold starts.
 
-    first    boots with `galley.template` → says "template" and waits → paused, state and memory
-             saved → continues, and asks for its boot files
+    first    boots with `galley.template` → reports "template" and waits → paused, state and memory
+             saved → continues, and waits for its boot files
     later    `ResumeCompat` is the same → state and memory loaded → continues from there, likewise
 
 A checkpoint has nothing of the data disk, of the boot files or of this computer's secrets, so it
