@@ -1,8 +1,8 @@
-"""The machine's disk, memory and clock in the host's hand.
+"""Client for the guest agent: freezes the disk, sets the clock, reads memory and disk use.
 
-The guest's end is `engine/guest/files/source/keeper.c`, which has the protocol: a line there, a
-line back. Each call makes a connection of its own (a few ms) and keeps nothing, so that a
-GuestAgent is good for whatever machine `dial` leads to. Next: `protocol.py`.
+`engine/guest/files/source/keeper.c` is the agent and documents the protocol: one line for each
+request, one for its answer. Each call makes a connection of its own (a few ms) and keeps no state,
+so a GuestAgent works with any machine that `dial` connects to. Next: `protocol.py`.
 """
 
 import os
@@ -16,53 +16,53 @@ from vm.messages.guest import GUEST_OTHER_VERSION, GUEST_REFUSED, GUEST_SILENT
 from vm.types import GuestDisk, GuestMemory
 
 SOCKET = "/run/galley/keeper.sock"
-QUICK = 5.0  # seconds for what the guest answers at once
-FREEZE = 10.0  # the guest itself gives up after 5
+QUICK = 5.0  # seconds for requests that the guest answers at once
+FREEZE = 10.0  # the guest itself aborts a freeze after 5
 SEED = 64  # bytes
 LINE_LIMIT = 64 * 1024  # bytes
 DIGITS = 20  # of the largest number
-AGAIN_WITHIN = 1.0  # seconds that a keeper takes to be started again
-FORGET = 20.0  # a million of them
-SLOW = 120.0  # for what takes as long as the disk is full or memory is used
+RESTARTS_WITHIN = 1.0  # seconds until init has restarted an agent
+FORGET = 20.0  # a million files
+SLOW = 120.0  # for requests whose duration grows with the disk or memory in use
 
 Dial = Callable[[str], Stream]
 
 
 class GuestAgent:
-    """For any thread. Every call raises GuestUnreachable when the guest does not answer in time,
-    and MachineError when it cannot do what was asked."""
+    """Thread-safe. Every call raises GuestUnreachable when the guest does not answer in time, and
+    MachineError when the agent refuses the request."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
 
     def freeze(self) -> None:
-        """Everything on the data disk is written down, and who writes now waits: until `thaw`, but
-        for a minute of the guest's time at most. Frozen already is frozen."""
+        """Sync the data disk and block its writers until `thaw`, for at most a minute of the
+        guest's time. Idempotent."""
         self._ask("freeze", limit=FREEZE)
 
     def settle(self) -> None:
-        """`freeze`, after memory has been made ready to be copied: see `shrink` of keeper.c. For no
-        longer than 0.3 s of the guest's time, and it does not matter how far that comes."""
-        with _Conversation(self._dial, FREEZE) as guest:
+        """Prepare memory for being copied (`shrink` of keeper.c), then `freeze`. The first takes at
+        most 0.3 s of the guest's time, and may be incomplete."""
+        with _Connection(self._dial, FREEZE) as guest:
             _, frozen = guest.answers("shrink", "freeze")
-            _check(("freeze",), (frozen,))  # one of another version knows no shrink
+            _check(("freeze",), (frozen,))  # an agent of another version may have no shrink
 
     def thaw(self) -> None:
-        """Let writers go on; nothing happens when the disk is not frozen."""
+        """Let writers continue; does nothing when the disk is not frozen."""
         self._ask("thaw")
 
     def set_time(self) -> None:
-        """Set the guest's clock to this computer's, which is read when the guest is connected."""
-        with _Conversation(self._dial, QUICK) as guest:
+        """Set the guest's clock to this computer's, which is read once the guest is connected."""
+        with _Connection(self._dial, QUICK) as guest:
             guest.ask(_time_now())
 
     def thaw_and_set_time(self) -> None:
-        """`thaw` and `set_time` of a guest that goes on from the disk, in one conversation. It may
-        do so more than once, from a snapshot, and is to draw other keys each time."""
+        """`thaw` and `set_time` of a resumed guest, on one connection. A fresh seed is sent, too: a
+        guest that is resumed more than once, from a snapshot, must not repeat its keys."""
         requests = ("thaw", _time_now())
-        with _Conversation(self._dial, QUICK) as guest:
+        with _Connection(self._dial, QUICK) as guest:
             _, *answers = guest.answers(f"seed {os.urandom(SEED).hex()}", *requests)
-            _check(requests, answers)  # one of another version may know no seed
+            _check(requests, answers)  # an agent of another version may have no seed
 
     def memory(self) -> GuestMemory:
         return GuestMemory(*self._numbers("memory", 5))
@@ -71,30 +71,30 @@ class GuestAgent:
         return GuestDisk(*self._numbers("disk", 3))
 
     def trim(self) -> int:
-        """Give back what is free on the data disk; how many bytes the disk was told of, of which
-        it may have known some."""
+        """Discard the free space of the data disk. Returns the number of bytes discarded, which may
+        include some that were discarded before."""
         return self._numbers("trim", 1, SLOW)[0]
 
     def reclaim(self) -> None:
-        """Give back memory that holds what can be read again from the disk."""
+        """Free memory whose content can be read from the disk again."""
         self._ask("reclaim", limit=SLOW)
 
     def forget(self) -> None:
-        """Give up what is known of files that nobody has open, the host's among them."""
+        """Drop cached names and attributes of files that are not open, shared folders included."""
         self._ask("forget", limit=FORGET)
 
     def watch_clock(self) -> "Watch":
-        """From its return on, every change of the guest's clock by somebody else is told, as
-        "clock"."""
+        """Report "clock" for every change of the guest's clock by another process, from the return
+        of this call on."""
         return self._watch("clock")
 
     def watch_disk(self) -> "Watch":
-        """Tells when the data disk is becoming full ("full"; at once where it is), and when it has
-        room again ("room")."""
+        """Report "full" when the data disk becomes full (at once where it is), and "room" when it
+        has space again."""
         return self._watch("disk")
 
     def _watch(self, what: str) -> "Watch":
-        guest = _Conversation(self._dial, QUICK)
+        guest = _Connection(self._dial, QUICK)
         try:
             guest.ask(f"watch {what}")
         except MachineError:
@@ -103,7 +103,7 @@ class GuestAgent:
         return Watch(guest)
 
     def _ask(self, request: str, limit: float = QUICK) -> str:
-        with _Conversation(self._dial, limit) as guest:
+        with _Connection(self._dial, limit) as guest:
             return guest.ask(request)
 
     def _numbers(self, request: str, count: int, limit: float = QUICK) -> list[int]:
@@ -114,13 +114,14 @@ class GuestAgent:
 
 
 class Watch:
-    """What the guest tells by itself. One thread waits, any may close."""
+    """Reports that the guest sends unasked. One thread waits, any may close."""
 
-    def __init__(self, guest: "_Conversation") -> None:
+    def __init__(self, guest: "_Connection") -> None:
         self._guest = guest
 
     def wait(self) -> str:
-        """The next word. Raises GuestUnreachable when the guest is lost, or this was closed."""
+        """Block until the next report. Raises GuestUnreachable when the guest is lost, or this was
+        closed."""
         return self._guest.line()
 
     def close(self) -> None:
@@ -136,14 +137,14 @@ def _time_now() -> str:
     return f"time {seconds}.{nanoseconds:09}"
 
 
-class _Conversation:
-    """One connection. What is asked is answered within `limit` seconds, or the connection ends."""
+class _Connection:
+    """A connection that ends unless requests are answered within `limit` seconds."""
 
     def __init__(self, dial: Dial, limit: float) -> None:
         self._limit = limit
         self._received = b""
         try:
-            self._stream = _dialled(dial)
+            self._stream = _connect(dial)
         except ConnectionRefusedError as error:
             raise MachineError(
                 GUEST_OTHER_VERSION,
@@ -153,18 +154,18 @@ class _Conversation:
         except OSError as error:
             raise _silent(error) from error
 
-    def __enter__(self) -> "_Conversation":
+    def __enter__(self) -> "_Connection":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def ask(self, request: str) -> str:
-        """What follows "ok"."""
+        """The answer's text after "ok"."""
         return _check((request,), self.answers(request))
 
     def answers(self, *requests: str) -> list[str]:
-        """To each its line. All are sent at once, and done in this order."""
+        """One line for each request. All are sent at once, and carried out in this order."""
         late = threading.Timer(self._limit, self._stream.close)
         late.daemon = True
         late.start()
@@ -177,7 +178,7 @@ class _Conversation:
             late.cancel()
 
     def line(self) -> str:
-        """The next that the guest says, whenever that is."""
+        """Block until the guest's next line."""
         while b"\n" not in self._received:
             try:
                 data = self._stream.recv(4096)
@@ -196,10 +197,10 @@ class _Conversation:
         self._stream.close()
 
 
-def _dialled(dial: Dial) -> Stream:
-    """The guest's init starts a keeper again that has ended, and that takes a moment. Raises
+def _connect(dial: Dial) -> Stream:
+    """Connect, and retry while the guest's init restarts an agent that has ended. Raises
     OSError."""
-    until = time.monotonic() + AGAIN_WITHIN
+    until = time.monotonic() + RESTARTS_WITHIN
     while True:
         try:
             return dial(SOCKET)
@@ -210,12 +211,12 @@ def _dialled(dial: Dial) -> Stream:
 
 
 def _check(requests: Sequence[str], answers: Sequence[str]) -> str:
-    """What follows the last one's "ok". Raises MachineError of the first that was refused."""
+    """The last answer's text after "ok". Raises MachineError for the first refused request."""
     rest = ""
     for request, answer in zip(requests, answers, strict=True):
-        said, _, rest = answer.partition(" ")
-        if said != "ok":
-            raise _refused(request, rest or said)
+        outcome, _, rest = answer.partition(" ")
+        if outcome != "ok":
+            raise _refused(request, rest or outcome)
     return rest
 
 

@@ -52,7 +52,7 @@ class Console:
         return "\n".join(self._text().splitlines()[-count:])
 
     def keep_short(self, ended: Callable[[float], bool]) -> None:
-        """Bound the file until `ended` returns True; it waits that many seconds for it."""
+        """Bound the file until `ended`, which waits up to that many seconds, returns True."""
         while not ended(POLL):
             try:
                 self.cut()

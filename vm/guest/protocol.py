@@ -1,8 +1,8 @@
-"""The inside of a running machine, as the host reaches it.
+"""Interfaces to the inside of a running machine.
 
-`Guest` is what the lifecycle, the bridge and the command line hold; `ssh.py` is the one that every
-real backend has, `stream/` one with a shorter way to sockets, `vm/backends/fake.py` scripts one. A
-Guest can be rebuilt at any time from `Observation.address`: it remembers nothing that matters.
+The lifecycle, the bridge and the command line use a `Guest`. `ssh.py` implements it over ssh for
+every real backend, `stream/` adds a faster path to sockets, and `vm/backends/fake.py` simulates a
+guest. A Guest can be made again at any time from `Observation.address`: its state does not matter.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import msgspec
 
 from vm.host.process import Completed
 
-HANDOVER = "/run/galley/handover.sock"  # where a guest that has not all it needs waits for it
+HANDOVER = "/run/galley/handover.sock"  # a guest from a boot checkpoint waits for boot files here
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -35,25 +35,24 @@ class Stream(Protocol):
         """Blocks while the window is full (back-pressure). Raises OSError when lost."""
 
     def shutdown_write(self) -> None:
-        """Tell the other side that nothing more comes."""
+        """Half-close: the other side receives the end of the stream."""
 
     def close(self) -> None:
-        """End both directions; never raises; twice is once."""
+        """End both directions. Idempotent; never raises."""
 
 
 @runtime_checkable
 class Prompt(Protocol):
-    """A Stream that can pass on what comes by itself, which costs no switch of threads."""
+    """A Stream that passes received data on from its own thread, without a switch of threads."""
 
     def give_at_once(self, sink: Callable[[bytes], int]) -> None:
-        """While somebody waits in `recv`, what comes goes to `sink`; it takes what it can without
-        blocking, says how many bytes, and raises OSError when it can take none any more. What it
-        leaves goes to `recv`."""
+        """While a thread waits in `recv`, pass received data to `sink`. `sink` takes what it can
+        without blocking, returns the number of bytes, and raises OSError when it can never take
+        any again. `recv` returns the rest."""
 
 
 class Session(Protocol):
-    """A command or a login shell that runs in the guest. With a terminal, nothing comes from
-    `recv_stderr`."""
+    """A command or a login shell that runs in the guest. With a terminal, stderr is empty."""
 
     def recv(self, limit: int, /) -> bytes: ...
 
@@ -66,7 +65,7 @@ class Session(Protocol):
     def resize(self, size: Size, /) -> None: ...
 
     def exit_status(self) -> int:
-        """Blocks until it has ended; negative when it was killed or the guest was lost."""
+        """Block until it has ended; negative when it was killed or the guest was lost."""
 
     def close(self) -> None: ...
 
@@ -99,7 +98,7 @@ class Guest(Protocol):
 
 @runtime_checkable
 class SessionGuest(Guest, Protocol):
-    """A guest in which programs run; one that only pretends is none."""
+    """A guest in which programs can run; a fake is not one."""
 
     def session(
         self, argv: tuple[str, ...] | None, size: Size | None, term: str = "xterm-256color"
@@ -113,7 +112,7 @@ class AgentGuest(Protocol):
 
     @property
     def is_outdated(self) -> bool:
-        """Whether another version of Galley has started the machine: its agent is another one."""
+        """Whether another version of Galley has started the machine, with that version's agent."""
 
 
 class ReachableMachine(Protocol):

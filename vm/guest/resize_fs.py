@@ -8,11 +8,12 @@ from vm.guest.protocol import Guest
 from vm.messages.guest import GUEST_NOT_GROWN
 
 DEVICE = "/dev/vdb"
-PATIENCE = 120.0  # seconds; a terabyte more takes some in an emulated guest
+PATIENCE = 120.0  # seconds; an emulated guest takes several to grow by a terabyte
 
 
 def grow_file_system(guest: Guest) -> None:
-    """To the size of its disk, while it is mounted. Raises MachineError, GuestUnreachable."""
+    """Grow it to the size of its disk while it is mounted. Raises MachineError,
+    GuestUnreachable."""
     done = guest.run(("resize2fs", DEVICE), timeout=PATIENCE)
     if not done.ok:
         raise MachineError(

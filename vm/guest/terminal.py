@@ -18,8 +18,8 @@ from vm.guest.protocol import Session, Size
 from vm.messages.guest import GUEST_LOST
 
 CHUNK = 65536
-SIZE_POLL = None if hasattr(signal, "SIGWINCH") else 0.25  # seconds between looks at the size
-KILLED = 255  # what ssh shows for a program that left no exit code
+SIZE_POLL = None if hasattr(signal, "SIGWINCH") else 0.25  # seconds between polls of the size
+KILLED = 255  # ssh's exit code for a program without one
 
 type Event = BaseException | str
 type Show = Callable[[bytes], bytes]
@@ -32,7 +32,7 @@ def is_interactive() -> bool:
 
 
 def size() -> Size:
-    """The local window's. Not shutil's, which trusts COLUMNS."""
+    """The local window's size. Not shutil's, which trusts COLUMNS."""
     for handle in (1, 0, 2):
         with contextlib.suppress(OSError):
             columns, rows = os.get_terminal_size(handle)
@@ -48,7 +48,7 @@ def attach(
     shown: Callable[[], Show] = lambda: bytes,
 ) -> int:
     """Join this process's stdout, stderr and (`feed`) stdin to the session; return its exit code.
-    `shown` makes what each output goes through on its way.
+    `shown` makes a filter for each output.
 
     Raises BrokenPipeError when our own output was closed, GuestUnreachable when the guest was lost.
     """
@@ -67,7 +67,7 @@ def _wait_for_end(session: Session, events: SimpleQueue[Event], pty: bool) -> No
     """Pass on changes of the window's size until both of the session's outputs have ended."""
     last, open_outputs = size(), 2
     if pty:
-        session.resize(last)  # it may have changed since the session was begun with it
+        session.resize(last)  # it may have changed since the session was opened
     while open_outputs:
         try:
             event = events.get(timeout=SIZE_POLL)
@@ -85,7 +85,7 @@ def _wait_for_end(session: Session, events: SimpleQueue[Event], pty: bool) -> No
 def _start_pumps(
     session: Session, events: SimpleQueue[Event], feed: bool, shown: Callable[[], Show]
 ) -> None:
-    # Daemons: a read from a terminal cannot be interrupted everywhere, and must not keep us alive.
+    # Daemons: a read from a terminal, which some systems cannot interrupt, must not delay the exit.
     outputs: tuple[tuple[Callable[[int], bytes], int], ...] = (
         (session.recv, 1),
         (session.recv_stderr, 2),
@@ -133,7 +133,7 @@ def _input(session: Session) -> None:
 
 
 def write_all(handle: int, data: bytes) -> None:
-    """All of `data`, past Python's buffers: a prompt has no newline."""
+    """Write all of `data`, without Python's buffers: a prompt has no newline."""
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
@@ -152,7 +152,7 @@ def _resizes(events: SimpleQueue[Event], pty: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def raw_mode() -> Iterator[None]:
-    """Every key goes to the guest, Ctrl+C too; restored on any exit but SIGKILL."""
+    """Send every key to the guest, Ctrl+C too; restored on any exit but SIGKILL."""
     restore = _enter_raw()
     try:
         with _deadly_signals_unwind():
@@ -163,7 +163,7 @@ def raw_mode() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _deadly_signals_unwind() -> Iterator[None]:
-    """SIGTERM and SIGHUP become SystemExit, so that `finally` gets its turn."""
+    """SIGTERM and SIGHUP become SystemExit, so that `finally` blocks run."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

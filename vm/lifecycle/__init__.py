@@ -1,4 +1,4 @@
-"""The machine's life: start steps, stop, suspend, snapshots, on one worker thread.
+"""The machine's lifecycle: start steps, stop, suspend, snapshots, on one worker thread.
 
 Start at `machine.py`.
 """

@@ -1,4 +1,4 @@
-"""The steps every machine boots by, in order.
+"""The steps of every machine's boot, in order.
 
 Host side: prepare (image, spec), create, start. Inside, read from the console log, which the
 backend or the agent stream writes: Linux, data disk, identity, ssh. The owner of the machine adds
@@ -58,8 +58,8 @@ Prepare = Callable[[Patience, Callable[[Text], None]], MachineSpec]
 
 
 class Deadlines(msgspec.Struct, frozen=True):
-    """Seconds that each step may take: far above what a slow host needs, so that a passed one
-    means a hang. The data disk's allows for a file system check after an unclean stop.
+    """Seconds that each step may take: far above what a slow host needs, so that missing one means
+    a hang. The data disk's allows for a file system check after an unclean stop.
     """
 
     prepare: float = 1800.0
@@ -86,7 +86,7 @@ class BootStory:
     def wait_for_line(self, wait: Patience, *starts: str) -> str:
         """Wait until the guest has written a line that begins like one of `starts`.
 
-        Raises BootFailed when the machine ends, or a part of the guest gives up, before that.
+        Raises BootFailed when the machine ends, or a part of the guest fails, before that.
         """
         looks = 0
         while (line := self.console.find(*starts, "failed")) is None:
@@ -138,8 +138,8 @@ def send_boot_files(guest: Guest, message: bytes, patience: float) -> None:
         raise GuestUnreachable(BOOT_FILES_NOT_TAKEN)
 
 
-def tried_again(error: GalleyError) -> Problem:
-    """The notice after a boot that succeeded at the second try; `error` ended the first."""
+def second_attempt_notice(error: GalleyError) -> Problem:
+    """The notice after a boot that succeeded at the second attempt; `error` ended the first."""
     return BootFailed(
         BOOT_SECOND_TRY,
         error=error,
@@ -152,7 +152,7 @@ def is_outdated(guest: Guest) -> bool:
     return isinstance(guest, AgentGuest) and guest.is_outdated
 
 
-def update_waits() -> Problem:
+def outdated_notice() -> Problem:
     """The notice for a running machine that `is_outdated`."""
     return GuestOutdated(MACHINE_OUTDATED).to_problem()
 
@@ -164,7 +164,7 @@ class BootPlan:
     LINUX = STEP_LINUX.text()
     IDENTITY = STEP_IDENTITY.text()
     CONNECT = STEP_CONNECT.text()
-    MAY_HANG = (LINUX, IDENTITY, CONNECT)  # a disk's check may just take its time
+    MAY_HANG = (LINUX, IDENTITY, CONNECT)  # not the mount: a file system check may just be slow
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ class BootPlan:
         self._repair = repair
         self._spec: MachineSpec | None = None
         self._afresh = repair
-        self._guest: Guest | None = None  # after it was sent its boot files
+        self._guest: Guest | None = None  # set once its boot files were sent
 
     def cold(self, note: Callable[[Text], None]) -> list[Step]:
         """The steps of a cold start on the host; `note` shows the progress of a long step."""
@@ -228,7 +228,7 @@ class BootPlan:
             Step(self.CONNECT, lambda wait: self._connect(wait, hold), limit.connect, again),
         ]
 
-    def may_pass(self, failure: StepFailed) -> bool:
+    def may_retry(self, failure: StepFailed) -> bool:
         """Whether to boot a second time after this failure. That is safe: the data disk was mounted
         at most, and is checked."""
         if isinstance(failure.error, BootDied):
@@ -270,7 +270,7 @@ class BootPlan:
             repair_disk=self._repair,
         )
         checkpoints, afresh = self._backend.boot_checkpoints, self._afresh
-        self._afresh = True  # for a second try
+        self._afresh = True  # for a second attempt
         if checkpoints is not None and not afresh:
             checkpoints.start(self._directory, spec, options, tell)
             return
@@ -288,7 +288,7 @@ class BootPlan:
         return last is None or spec.disk_bytes > last.disk_bytes
 
     def _linux(self, wait: Patience) -> None:
-        self._guest = None  # of an earlier try
+        self._guest = None  # of an earlier attempt
         if self._backend.features.boot_messages == "stream":
             self._guest = self._reach(wait, lambda guest: None)
         self._story.wait_for_line(wait, "kernel")

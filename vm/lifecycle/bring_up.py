@@ -19,8 +19,8 @@ from vm.lifecycle.boot_steps import (
     Deadlines,
     Prepare,
     is_outdated,
-    tried_again,
-    update_waits,
+    outdated_notice,
+    second_attempt_notice,
 )
 from vm.lifecycle.handle import MachineHandle
 from vm.lifecycle.steps import Step, StepFailed, run_steps
@@ -28,8 +28,8 @@ from vm.types import BootStep, MachineState, Observation
 
 log = logging.getLogger(__name__)
 
-# A boot in fifty hung in the lab before Linux came up, and QEMU 10.0.13 was seen to end one, under
-# TCG, with "iotlb_to_section: Assertion". The second try works.
+# In tests, one boot in fifty hung before Linux was up, and QEMU 10.0.13 ended one, under TCG, with
+# "iotlb_to_section: Assertion". The second attempt works.
 BOOT_ATTEMPTS = 2
 
 
@@ -63,15 +63,15 @@ class BringUp:
                 self._boot(plan)
                 return
             except StepFailed as failure:
-                if not plan.may_pass(failure) or attempt == BOOT_ATTEMPTS:
+                if not plan.may_retry(failure) or attempt == BOOT_ATTEMPTS:
                     raise failure.error from failure
                 log.warning("boot attempt %d failed, trying again: %s", attempt, failure)
-                notice = tried_again(failure.error)
+                notice = second_attempt_notice(failure.error)
                 self._status.move(MachineState.STARTING, problem=None, notice=notice)
 
     def adopt(self, seen: Observation) -> None:
-        """Connect to a machine that runs already: the same steps pass at once. A failure does not
-        end the machine."""
+        """Connect to a machine that runs already: the same steps succeed at once. A failure does
+        not end the machine."""
         log.info("adopting the running machine, pid %s", seen.pid)
         plan = self._plan(None, False)
         self._handle.see(seen, state=MachineState.STARTING, problem=None)
@@ -83,7 +83,7 @@ class BringUp:
         with contextlib.suppress(GalleyError):  # the previous supervisor may have frozen its disk
             GuestAgent(self._handle.running_guest.dial).thaw_and_set_time()
         if is_outdated(self._handle.running_guest):
-            self._status.set(notice=update_waits())
+            self._status.set(notice=outdated_notice())
         self._booted(done)
 
     def serve(self, done: tuple[BootStep, ...]) -> None:

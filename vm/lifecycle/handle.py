@@ -1,7 +1,7 @@
-"""What a supervisor holds of its machine: the published status, the guest's connection, the token
-that cancels a start, the watch for its exit.
+"""A supervisor's state of its machine: the published status, the guest's connection, the token that
+cancels a start, the watch for its exit.
 
-All but `cancel` belongs to the machine's worker thread. Next: `machine.py`.
+Only the machine's worker thread uses it, except for `cancel`. Next: `machine.py`.
 """
 
 import threading
@@ -22,7 +22,7 @@ from vm.types import MachineState, Observation, Status
 
 class MachineHandle:
     """`on_exit` is called from a thread of its own when the machine's process has ended, and
-    `in_reach`, once it is set, with each guest that answers."""
+    `on_reachable`, once it is set, with each guest that answers."""
 
     def __init__(
         self, directory: MachineDir, backend: Backend, on_exit: Callable[[], None]
@@ -33,8 +33,8 @@ class MachineHandle:
         self.status = StatusPublisher(Status(MachineState.ABSENT, backend.name))
         self.exit_watch = ExitWatch(self.story.wait_end, on_exit)
         self.cancel = threading.Event()
-        self.is_closing = False  # the machine is to run on
-        self.in_reach: Callable[[Guest], None] = lambda guest: None
+        self.is_closing = False  # the machine keeps running
+        self.on_reachable: Callable[[Guest], None] = lambda guest: None
         self._guest: Guest | None = None
 
     @property
@@ -60,10 +60,10 @@ class MachineHandle:
 
     def hold(self, guest: Guest) -> None:
         self._guest = guest
-        self.in_reach(guest)
+        self.on_reachable(guest)
 
     def drop_guest(self) -> None:
-        """The machine has ended."""
+        """Close the connection, after the machine has ended."""
         guest, self._guest = self._guest, None
         self.exit_watch.forget()
         if guest is not None:

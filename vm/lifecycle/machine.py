@@ -1,8 +1,8 @@
-"""The one lifecycle for all backends: start, stop, pause, wake, delete, adopt, notice a death.
+"""The one lifecycle for all backends: start, stop, pause, wake, delete, adopt, unexpected exit.
 
-One worker thread moves the machine, from one queue; callers wait for their turn. State is seeded by
-`Backend.observe`, so a VM that outlived its supervisor is adopted: the boot steps run again over
-the same console log, and those that have passed pass at once. Next: `bring_up.py`,
+One worker thread makes all transitions, from one queue; callers wait for their own. The first state
+comes from `Backend.observe`, so a VM that outlived its supervisor is adopted: the boot steps run
+again over the same console log, and succeed at once where they have before. Next: `bring_up.py`,
 `suspension.py`, `shutdown.py` (the longer transitions), `handle.py` (what they share),
 `vm/backend.py`.
 """
@@ -35,22 +35,22 @@ class Machine:
         self._handle = MachineHandle(directory, backend, self._exited)
         self.story = self._handle.story
         self._bring_up = BringUp(self._handle, deadlines)
-        self._worker = Worker("machine", self._mistaken)
+        self._worker = Worker("machine", self._on_unexpected_error)
 
-    # --- what callers ask -------------------------------------------------------------------
+    # --- for any thread ---------------------------------------------------------------------
 
     def open(
         self,
         on_change: Callable[[Status], None] = lambda status: None,
         after_boot: Callable[[], list[Step]] = list,
-        in_reach: Callable[[Guest], None] = lambda guest: None,
+        on_reachable: Callable[[Guest], None] = lambda guest: None,
     ) -> None:
-        """Seed the state from the world; adopt a running machine in the background. A paused one
-        stays paused: the way in is found when somebody wakes it. `on_change` gets every new Status
-        from here on; `after_boot` makes the owner's steps, which follow once ssh answers;
-        `in_reach` is called as soon as the guest can be talked to, and returns at once."""
+        """Observe the machine's state; adopt a running machine in the background. A paused one
+        stays paused: `wake` connects to its guest. `on_change` gets every new Status from here on;
+        `after_boot` makes the owner's steps, which follow once ssh answers; `on_reachable` is
+        called as soon as the guest answers, and returns at once."""
         self._handle.status.on_change = on_change
-        self._handle.in_reach = in_reach
+        self._handle.on_reachable = on_reachable
         self._bring_up.after_boot = after_boot
         seen = shutdown.observe(self.backend, self.directory)
         self._worker.begin()
@@ -59,11 +59,12 @@ class Machine:
         if seen.state is not MachineState.RUNNING:
             self._handle.see(seen)
             return
-        self._handle.see(seen, state=MachineState.STARTING)  # until we have found our way in
+        self._handle.see(seen, state=MachineState.STARTING)  # until the guest answers
         self._worker.submit(lambda: self._bring_up.adopt(seen))
 
     def close(self) -> None:
-        """Let go of the machine, which runs on (or boots on: the next to open it adopts it)."""
+        """Detach from the machine, which continues to run or boot: the next supervisor adopts
+        it."""
         self._handle.is_closing = True
         self._handle.cancel.set()
         self._worker.end(10)
@@ -75,8 +76,8 @@ class Machine:
         self._worker.submit(lambda: self._start(prepare, repair)).result()
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Clean through the guest, then the power button, then the backend, then kill. `at_once`:
-        without the first two, for a guest that cannot do anything."""
+        """Stop cleanly through the guest, then by the power button, then the backend, then kill.
+        `at_once`: without the first two, for a guest that does not respond."""
         self.cancel()
         self._worker.submit(lambda: shutdown.stop(self._handle, at_once=at_once)).result()
 
@@ -92,8 +93,8 @@ class Machine:
 
     def pause(self, may: Callable[[], bool] = lambda: True) -> bool:
         """Halt the vCPUs of a running machine; its connections stay. `may` is called after PAUSED
-        is published: a client that came before it is known to `may`, a later one calls `wake`, so
-        no request is lost. True if the machine is paused now."""
+        is published: it takes earlier clients into account, and a later one calls `wake`, so no
+        request is lost. True if the machine is paused now."""
         self._worker.submit(lambda: self._pause(may)).result()
         return self._handle.state is MachineState.PAUSED
 
@@ -142,13 +143,13 @@ class Machine:
 
     # --- the worker -------------------------------------------------------------------------
 
-    def _mistaken(self, error: Exception) -> None:
+    def _on_unexpected_error(self, error: Exception) -> None:
         problem = GalleyError(MACHINE_GALLEY_FAILED, error=error).to_problem()
         self._handle.see(self._handle.observe(), problem=problem)
 
     def _start(self, prepare: Prepare, repair: bool) -> None:
         self._handle.cancel.clear()
-        self._on_exit()  # it may have ended without the exit watch having noticed yet
+        self._on_exit()  # it may have ended before the exit watch has reported it
         seen = self._handle.observe()
         if seen.state.is_up:
             self._start_running(seen)
@@ -156,7 +157,7 @@ class Machine:
             self._bring_up.start(prepare, repair=repair)
 
     def _start_running(self, seen: Observation) -> None:
-        """It runs already. Where it is degraded, run the steps that failed, without a restart."""
+        """For a machine that runs already: wake it, and retry the steps that failed."""
         if seen.state is MachineState.PAUSED:
             self._wake()
         status = self.status
@@ -229,7 +230,7 @@ class Machine:
         self._worker.submit(self._on_exit)
 
     def _on_exit(self) -> None:
-        """The process has ended: unexpectedly, if the published state is still a running one."""
+        """The process has ended: unexpectedly, if the published state is running or paused."""
         if self._handle.state.is_up:
             seen = self._handle.observe()
             if not seen.state.is_up:

@@ -12,8 +12,8 @@ from vm.types import MachineState, Observation
 
 log = logging.getLogger(__name__)
 
-# What is done, and the seconds until the next. None: the guest powers itself off already: it stops
-# containers, in parallel, with 10 s of grace, and syncs its disk.
+# Each measure, and the seconds until the next. None: the guest is powering itself off: it stops
+# containers in parallel, with 10 s of grace, and syncs its disk.
 ESCALATION: list[tuple[Force | None, float]] = [
     (None, 60.0),
     (Force.ASK, 20.0),
@@ -60,7 +60,7 @@ def stop(handle: MachineHandle, *, at_once: bool = False) -> None:
 
 
 def escalate(handle: MachineHandle, force: Force | None) -> None:
-    """Wait for the process to end, from `force` on with more at each deadline."""
+    """Wait for the process to end, with more force at each deadline, from `force` on."""
     _end_process(handle.backend, handle.directory, force)
     handle.drop_guest()
 

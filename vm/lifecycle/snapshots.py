@@ -1,6 +1,6 @@
 """Snapshots of a machine on disk: their names and manifests; an incomplete one is never listed.
 
-machine/snapshots/NAME/   data.img, and last manifest.json, without which it does not count
+machine/snapshots/NAME/   data.img, and last manifest.json, without which it is incomplete
 
 The caller prevents transitions of the machine meanwhile. Next: `vm.capabilities.CopiesDisk` (copies
 a disk, also of a running machine), `engine/lifecycle/snapshots.py` (the caller).
@@ -74,8 +74,8 @@ def check_new(directory: MachineDir, name: str) -> None:
 
 
 def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
-    """Make one. Raises SnapshotRefused, NoMachine, DiskFull, HomeUnusable and what `fill` raises;
-    nothing of it is left then."""
+    """Create a snapshot. Raises SnapshotRefused, NoMachine, DiskFull, HomeUnusable and what `fill`
+    raises; then nothing of it is left."""
     check_new(directory, name)
     folder = directory.snapshots / name
     sweep(directory)
@@ -150,8 +150,8 @@ def delete_all(directory: MachineDir) -> None:
 
 
 def sweep(directory: MachineDir) -> bool:
-    """Remove incomplete snapshots, and a restore's file that a crash has left. Whether there was an
-    incomplete snapshot."""
+    """Remove incomplete snapshots, and a restore's file that a crash has left. Returns whether
+    there was an incomplete snapshot."""
     names = _folders(directory)
     begun = [name for name in names if not directory.snapshot_manifest(name).exists()]
     for name in begun:

@@ -1,6 +1,6 @@
 """Publishes the machine's status as an immutable value, replaced at every change.
 
-Next: `handle.py`, which has the one of a machine.
+Next: `handle.py`, which holds a machine's publisher.
 """
 
 from collections.abc import Callable
@@ -35,11 +35,11 @@ class StatusPublisher:
     def see(self, seen: Observation, **changes: Any) -> None:
         """Publish an observation, which may lead to any state."""
         spec = seen.spec
-        had: dict[str, Any] = {"share_by": seen.share_by}
+        fields: dict[str, Any] = {"share_by": seen.share_by}
         if spec is not None:
-            had |= {"cpus": spec.cpus, "memory_bytes": spec.memory_bytes}
-            had["disk_bytes"] = spec.disk_bytes
-        self.set(**{"state": seen.state, "accelerator": seen.accelerator, **had, **changes})
+            fields |= {"cpus": spec.cpus, "memory_bytes": spec.memory_bytes}
+            fields["disk_bytes"] = spec.disk_bytes
+        self.set(**{"state": seen.state, "accelerator": seen.accelerator, **fields, **changes})
 
     def note(self, text: Text) -> None:
         """Show the progress of a long step as its name."""

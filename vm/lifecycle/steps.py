@@ -1,4 +1,4 @@
-"""Runs a boot as a list of named steps; the names are in the progress and in failures.
+"""Runs a boot as a list of named steps; progress and failures show the names.
 
 A step waits for one thing with a deadline. `run_steps` times and reports it, checks the cancel
 token, turns a missed deadline into BootFailed with the console's last lines, and an OSError into
@@ -32,7 +32,7 @@ class Patience:
         return self._until - time.monotonic()
 
     def wait(self, seconds: float = POLL) -> None:
-        """Wait a little. Raises Cancelled, or TimeoutError when the step's time is over."""
+        """Wait a little. Raises Cancelled, or TimeoutError at the step's deadline."""
         if self._cancel.wait(min(seconds, max(self.left, 0.0))):
             raise Cancelled(START_CANCELLED)
         if self.left <= 0:
@@ -98,7 +98,7 @@ def _late(step: Step, tail: str) -> BootFailed:
 
 
 def _refused(step: Step, error: OSError) -> HostError:
-    """A process that cannot be made, a file that cannot be read or written."""
+    """A process that cannot be started, a file that cannot be read or written."""
     if error.errno == errno.ENOSPC:
         return DiskFull(
             STEP_DISK_FULL,

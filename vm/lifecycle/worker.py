@@ -18,11 +18,11 @@ Job = Callable[[], None]
 
 
 class Worker:
-    """`on_mistake` gets any error that is not a GalleyError. The next job runs in any case."""
+    """`on_error` gets any error that is not a GalleyError. The next job runs in any case."""
 
-    def __init__(self, name: str, on_mistake: Callable[[Exception], None]) -> None:
+    def __init__(self, name: str, on_error: Callable[[Exception], None]) -> None:
         self._name = name
-        self._on_mistake = on_mistake
+        self._on_error = on_error
         self._jobs: queue.Queue[tuple[Job, Future[None]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
@@ -49,7 +49,7 @@ class Worker:
         error = _failure(job)
         if error is not None and not isinstance(error, GalleyError):
             log.error("the %s's worker met an unexpected error", self._name, exc_info=error)
-            second = _failure(partial(self._on_mistake, error))
+            second = _failure(partial(self._on_error, error))
             if second is not None:
                 log.error("the handler of that error failed, too", exc_info=second)
         if error is None:
