@@ -61,11 +61,11 @@ def is_link(place: PathAt) -> bool:
 
 
 def open_file(place: PathAt, flags: int, mode: int = 0o666) -> int:
-    """A descriptor of a regular file. Raises OSError for links and all else."""
+    """A descriptor of a regular file. Raises OSError for links and anything else."""
     if not NO_FOLLOW:
         with contextlib.suppress(FileNotFoundError):
             _refuse_link(place)
-    # Emptied only once it is known to be the file that is meant.
+    # Truncated only after the check that it is the right file.
     empties = not NO_FOLLOW and flags & os.O_TRUNC
     plain = (flags & ~os.O_TRUNC if empties else flags) | NO_FOLLOW | NO_WAIT | BINARY
     handle = os.open(place.name, plain, mode, dir_fd=place.at)
@@ -111,7 +111,7 @@ class Entries:
         return self._entries
 
     def close(self) -> None:
-        """At most once."""
+        """Call it at most once."""
         if hasattr(self, "_entries"):
             self._entries.close()
         if self._handle is not None:
@@ -119,14 +119,14 @@ class Entries:
 
 
 def change_mode(place: PathAt, mode: int) -> None:
-    """Not of links. Raises OSError."""
+    """Change the mode, but not of a link. Raises OSError."""
     if place.at is None:
         _refuse_link(place)
         os.chmod(place.name, mode)
         return
     try:
         os.chmod(place.name, mode, dir_fd=place.at, follow_symlinks=False)
-    except (ValueError, NotImplementedError) as error:  # what Python makes of ENOTSUP: a link
+    except (ValueError, NotImplementedError) as error:  # Python's errors for ENOTSUP: a link
         raise PermissionError(errno.EACCES, "a link") from error
 
 

@@ -13,7 +13,7 @@ import time
 
 POLL = 4.0  # seconds between two polls where the system does not notify
 JUMP = 0.05  # seconds; a clock that is only slewed moves by a 25th of that meanwhile
-FAR = float(1 << 33)  # seconds since 1970: never
+FAR = float(1 << 33)  # seconds since 1970; never reached
 
 
 class ClockJumps:
@@ -32,7 +32,7 @@ class ClockJumps:
     def wait(self, seconds: float) -> bool:
         """True after a jump, False after `seconds` or `close`."""
         if self._timer is not None:
-            return self._wait_for_news(self._timer, seconds)
+            return self._wait_for_timer(self._timer, seconds)
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if self._is_closed(min(left, POLL)):
@@ -56,11 +56,11 @@ class ClockJumps:
             os.close(self._timer)
             self._timer = None
 
-    def _wait_for_news(self, timer: int, seconds: float) -> bool:
+    def _wait_for_timer(self, timer: int, seconds: float) -> bool:
         ready = self._ready(seconds)
         if self._ended in ready or timer not in ready:
             return False
-        with contextlib.suppress(OSError):  # ECANCELED is the news
+        with contextlib.suppress(OSError):  # ECANCELED reports the jump
             os.read(timer, 8)
         return True
 

@@ -12,15 +12,15 @@ from pathlib import Path
 if sys.platform == "linux":
     import fcntl
 
-BOOT = Path("/proc/sys/kernel/random/boot_id")  # another one after each start of this computer
+BOOT = Path("/proc/sys/kernel/random/boot_id")  # changes at each boot of this computer
 AT_FDCWD = -100
 MAX_HANDLE_SZ = 128  # bytes (fcntl.h)
 GENERATION = 0x80087601  # FS_IOC_GETVERSION of 64-bit Linux (linux/fs.h)
 
 
 def of(handle: int) -> str:
-    """The same on later days. ext4 reuses the inode number of a removed file at once, and counts
-    generations; APFS and NTFS never reuse one. Raises OSError."""
+    """The identity of an open file, the same on later days. ext4 reuses the inode number of a
+    removed file at once, and counts generations; APFS and NTFS never reuse one. Raises OSError."""
     number = f"{os.fstat(handle).st_ino:x}"
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # not every file system counts
@@ -29,8 +29,8 @@ def of(handle: int) -> str:
 
 
 def at(path: str) -> str:
-    """Of the file there now; "" without one. On file systems without generations, such as tmpfs, a
-    reboot invalidates it."""
+    """The identity of the file at `path`; "" without one. On file systems without generations, such
+    as tmpfs, a reboot invalidates it."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
@@ -47,7 +47,7 @@ def at(path: str) -> str:
 
 
 def _number(path: str) -> str:
-    """Of a file that may not be opened."""
+    """The inode number of a file that may not be opened."""
     try:
         return f"{os.stat(path).st_ino:x}"
     except OSError:

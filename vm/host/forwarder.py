@@ -58,7 +58,7 @@ class Forwarder:
             self._open["tcp", here] = bound
 
     def close(self, protocol: str, here: Address) -> None:
-        """Stop to listen there; open connections continue."""
+        """Stop listening there; open connections continue."""
         with self._lock:
             bound = self._open.pop((protocol, here), None)
             if bound is not None:
@@ -85,7 +85,7 @@ class Forwarder:
         return watched, waker
 
     def _watch(self, waiting: socket.socket, act: Callable[[], None]) -> None:
-        """Raises OSError; it is closed then."""
+        """Raises OSError, after closing the socket."""
         try:
             if self._watched is None or self._waker is None:
                 self._watched, self._waker = self._begin_thread()
@@ -115,19 +115,19 @@ class Forwarder:
                                 key.data()
                             except OSError as error:
                                 failure = error
-                    self._forget_the_quiet()
+                    self._forget_idle_senders()
                 if failure is not None:
                     log.warning("a port cannot be served for a moment: %s", failure)
-                    time.sleep(PAUSE)  # who asks is still there then, and until then, too
+                    time.sleep(PAUSE)  # the request stays pending: the next poll finds it
 
-    # Datagrams: each sender gets a socket of its own on the other side, so that answers find back.
+    # Datagrams: each sender gets a socket of its own on the other side, so that answers reach it.
 
     def _receive(self, front: socket.socket, there: Address) -> None:
-        with contextlib.suppress(OSError):  # a datagram may be lost, and its sender knows that
+        with contextlib.suppress(OSError):  # a datagram may be lost
             data, address = front.recvfrom(DATAGRAM)
             key = front, address
             sender = self._senders.pop(key, None) or self._begin(front, address, there)
-            self._senders[key] = sender  # the last of them
+            self._senders[key] = sender  # now the most recent one
             sender.send(data)
 
     def _begin(self, front: socket.socket, address: Address, there: Address) -> "_Sender":
@@ -137,7 +137,7 @@ class Forwarder:
         self._watch(sender.back, sender.answer)
         return sender
 
-    def _forget_the_quiet(self) -> None:
+    def _forget_idle_senders(self) -> None:
         before = time.monotonic() - QUIET
         for key in [key for key, sender in self._senders.items() if sender.heard < before]:
             self._forget(key)
@@ -193,7 +193,7 @@ def _accept(bound: socket.socket, answer: Callable[[socket.socket], None]) -> No
     """Raises OSError where a connection waits but cannot be accepted now."""
     try:
         near, _ = bound.accept()
-    except (BlockingIOError, ConnectionError):  # it has gone again
+    except (BlockingIOError, ConnectionError):  # the client has closed it already
         return
     near.setblocking(True)
     try:

@@ -1,6 +1,6 @@
 """Client for the forwarder process; starts it when needed.
 
-The process outlives its client and answers the next one; the list of forwards is always asked from
+The process outlives its client and serves the next one, which requests the list of forwards from
 it. Next: `forwarder_process.py`.
 """
 
@@ -39,8 +39,8 @@ class ForwarderClient:
         self._started: process.Identity | None = None  # by us, so ours to reap
 
     def open(self, protocol: str, here: Address, there: Address) -> None:
-        """Forward it; idempotent. Raises OSError when `here` cannot be bound, HostError when the
-        process cannot be started."""
+        """Start forwarding; idempotent. Raises OSError when `here` cannot be bound, HostError when
+        the process cannot be started."""
         request = Request("open", Carried(protocol, here, there))
         try:
             self._ask(request)

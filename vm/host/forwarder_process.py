@@ -1,6 +1,6 @@
 """A process that forwards ports of this host for as long as another process lives.
 
-So forwards outlive the supervisor: it asks for them (`forwarder_client.py`), and QEMU is the other
+So forwards outlive the supervisor, which requests them (`forwarder_client.py`); QEMU is the other
 process. The process takes one request at a time on a local socket in a directory that only its user
 may enter, keeps nothing on disk, and ends with the other process, or after a minute without a
 forward. It uses about 12 MB of memory. Next: `forwarder.py`, which forwards, and
@@ -117,7 +117,7 @@ class Server:
 def serve(listener: Listener, server: Server) -> None:
     """Answer connections, one after another, without end."""
     while True:
-        with contextlib.suppress(OSError, EOFError, msgspec.MsgspecError):  # it has gone again
+        with contextlib.suppress(OSError, EOFError, msgspec.MsgspecError):  # the client is gone
             connection: Connection = listener.accept()
             with connection:
                 connection.send_bytes(server.answer(connection.recv_bytes(LIMIT)))
@@ -129,10 +129,10 @@ def main(directory: Path, other: process.Identity) -> None:
     def leave() -> None:
         if os.name == "posix":
             Path(place).unlink(missing_ok=True)
-        os._exit(0)  # its threads wait for connections, and have nothing to lose
+        os._exit(0)  # the other threads only wait for connections
 
     if os.name == "posix":
-        Path(place).unlink(missing_ok=True)  # of one that was killed
+        Path(place).unlink(missing_ok=True)  # left by a process that was killed
     server = Server(leave)
     with Listener(place, backlog=16) as listener:
         threading.Thread(target=server.watch, args=(other,), name="watch", daemon=True).start()

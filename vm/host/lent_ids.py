@@ -1,6 +1,6 @@
 """Subordinate ids of the user (/etc/subuid, /etc/subgid), as mapped into a user namespace.
 
-They are tried rather than read: only that shows that newuidmap is installed and the kernel allows
+They are tried rather than read: only a try shows that newuidmap is installed and the kernel allows
 it. Linux only. Next: `vm/backends/qemu/shares/virtiofsd.py`.
 """
 
@@ -25,7 +25,7 @@ from vm.messages.host import (
 DEADLINE = 10.0  # seconds; a hundredth of one on a quiet computer
 SHOW = "cat /proc/self/uid_map; echo; cat /proc/self/gid_map"
 ETC = Path("/etc")
-FIRST, COUNT = 100000, 65536  # ids that distributions lend; below are users of the computer
+FIRST, COUNT = 100000, 65536  # ids that distributions assign; below are users of the computer
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class LentIds(msgspec.Struct, frozen=True):
 
 
 def find() -> LentIds:
-    """This user's. Raises HostError with the system's message."""
+    """Those of this user. Raises HostError with the system's message."""
     words = ("unshare", "--map-auto", "--map-root-user", "sh", "-c", SHOW)
     try:
         done = process.run(words, timeout=DEADLINE, env={"LC_ALL": "C"})
@@ -52,7 +52,7 @@ def find() -> LentIds:
         raise HostError(IDS_NOT_LENT, hint=IDS_UNSHARE_TOO_OLD, details=error.details) from error
     except process.TimedOut as error:
         raise HostError(IDS_NOT_LENT, hint=IDS_RETRY, details=error.details) from error
-    except OSError as error:  # no process can be made
+    except OSError as error:  # no process can be started
         raise HostError(IDS_NOT_LENT, hint=IDS_RETRY, details=str(error)) from error
     if not done.ok:
         raise HostError(IDS_NOT_LENT, hint=_hint(done.tail()), details=done.tail())
@@ -70,7 +70,7 @@ def _hint(details: str) -> Text:
         return IDS_UNSHARE_TOO_OLD.text()
     lent = {kind: list(_lines(ETC / kind)) for kind in ("subuid", "subgid")}
     mine = _names()
-    missing = [kind for kind, lines in lent.items() if mine.isdisjoint(who for who, _ in lines)]
+    missing = [kind for kind, lines in lent.items() if mine.isdisjoint(name for name, _ in lines)]
     if not missing:
         return IDS_NO_NEWUIDMAP.text()
     first = max([FIRST, *(end for lines in lent.values() for _, end in lines)])
@@ -79,13 +79,13 @@ def _hint(details: str) -> Text:
 
 
 def _lines(file: Path) -> Iterator[tuple[str, int]]:
-    """Who has subordinate ids, and the first id after them."""
+    """The names that have subordinate ids, each with the first id after its own."""
     with contextlib.suppress(OSError):
         for line in file.read_text(errors="replace").splitlines():
-            who, *numbers = line.split(":")
+            name, *numbers = line.split(":")
             with contextlib.suppress(ValueError):
                 first, count = map(int, numbers)
-                yield who, first + count
+                yield name, first + count
 
 
 def _names() -> set[str]:

@@ -1,6 +1,6 @@
 """A file lock across processes; the system releases it when its holder dies.
 
-The file itself is never removed and means nothing.
+The file itself is never removed; its existence means nothing.
 """
 
 import errno
@@ -15,7 +15,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-PAUSE = 0.02  # seconds between two tries: no system tells of a free lock and keeps a deadline, too
+PAUSE = 0.02  # seconds between two tries: no system can wait for a lock until a deadline
 # The errors of a lock that is held. Wine sets no errno.
 HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK, *([0] if sys.platform == "win32" else []))
 

@@ -32,7 +32,7 @@ def start_log(path: Path, *, limit: int = 1024 * 1024, keep: int = 3) -> None:
 
 
 def stop_log() -> None:
-    """Close the files of `start_log` and let uncaught exceptions go where they went before."""
+    """Close the files of `start_log`, and restore the default handling of uncaught exceptions."""
     import logging
     from logging.handlers import RotatingFileHandler
 

@@ -39,7 +39,7 @@ def path_of(memory: int) -> Path:
 
 
 def open_of(pid: int, memory: int) -> int:
-    """A living process's memory, by its descriptor there. Raises OSError."""
+    """Open a living process's memory, by its descriptor there. Raises OSError."""
     return os.open(f"/proc/{pid}/fd/{memory}", os.O_RDWR | os.O_CLOEXEC)
 
 
@@ -57,7 +57,7 @@ def copy(source: int, target: int) -> None:
         end = min(at + PIECE, size)
         block = bytearray(BLOCK)
         buffer = memoryview(block)
-        # Small holes are read, too: to look for the end of each costs more.
+        # Small holes are read, too: finding the end of each would cost more.
         while (at := sparse.next_data(source, at, size)) < end:
             count = os.preadv(source, [buffer[: end - at]], at)
             if count == 0:

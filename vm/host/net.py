@@ -36,7 +36,7 @@ def taken(addresses: Collection[str], ports: range, protocol: str = "tcp") -> se
     """Those of `ports` that are in use on one of `addresses`, or on every address."""
     try:
         connections = psutil.net_connections(protocol)
-    except psutil.AccessDenied:  # some systems tell nothing of other users' programs
+    except psutil.AccessDenied:  # some systems hide other users' programs
         return {
             port
             for port in ports
@@ -61,7 +61,7 @@ def bind_error(address: str, port: int, protocol: str = "tcp") -> int | None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, kind) as probe:
-            if protocol == "tcp" and os.name == "posix":  # elsewhere it shares what is taken
+            if protocol == "tcp" and os.name == "posix":  # elsewhere it would share a port in use
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))
     except OSError as error:

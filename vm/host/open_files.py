@@ -15,7 +15,7 @@ if sys.platform != "win32":
 
 WANTED = 65536
 WINDOWS = 8192  # descriptors of its C runtime
-FEW = 10240  # what macOS takes where it says that there is no limit
+FEW = 10240  # what macOS accepts where it reports that there is no limit
 
 
 def allow_many() -> None:

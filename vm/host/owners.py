@@ -34,13 +34,13 @@ def foreign(path: str, *, make: bool = False) -> str | None:
         there = here / name
         shared = _is_world_writable(here)
         if shared and make:
-            with contextlib.suppress(OSError):  # mostly it is there
+            with contextlib.suppress(OSError):  # it usually exists
                 os.mkdir(there, MODE)
         try:
             seen = os.lstat(there)
             target = PurePath(os.readlink(there)) if stat.S_ISLNK(seen.st_mode) else None
         except (OSError, ValueError):
-            return str(there) if shared else None  # it will belong to its creator
+            return str(there) if shared else None  # any user may create it
         if shared and not _is_ours(seen.st_uid):
             return str(there)
         if target is not None and links < LINKS:

@@ -1,7 +1,7 @@
 """Whether a file or a process belongs to this user, so that another local user cannot pass theirs
 off as Galley's. Next: `paths.py`.
 
-POSIX compares user ids. root is trusted too, for it can do everything anyway.
+On POSIX, user ids are compared. root is trusted too, for it can do everything anyway.
 
 Windows has neither user ids nor mode bits. There, access control lists do the same: Galley's files
 are below the user's profile, and only the owner and administrators can open a process to read its
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-MOST_LINKS = 40  # as Linux has it
+MOST_LINKS = 40  # as on Linux
 
 
 def own_ids() -> frozenset[int]:

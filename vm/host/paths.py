@@ -1,8 +1,8 @@
 """Where Galley keeps its files, and how it writes them.
 
 `GALLEY_HOME` moves everything, so that two instances can run side by side. `vm/directory.py`
-describes `machine/` inside it; nothing else knows file names of a machine. No other local user is
-trusted: `check_home` precedes reading a key or connecting a socket.
+describes `machine/` inside it; no other module contains file names of a machine. No other local
+user is trusted: `check_home` precedes reading a key or connecting a socket.
 """
 
 import contextlib
@@ -121,8 +121,8 @@ def _folders(home: Home) -> tuple[Path, ...]:
 
 
 def _make_private(home: Home, folder: Path) -> None:
-    """Sockets and keys are in there. Where the user has put a link, the mode of its target
-    stays."""
+    """Restrict the mode, for sockets and keys are inside. Where the user has put a link, the mode
+    of its target stays."""
     real = folder if folder == home.run else ownership.target(folder)
     ownership.check_folder(real, others=0)
     may_change = real.lstat().st_uid in ownership.own_ids()
@@ -162,8 +162,8 @@ def unusable(root: Path, error: OSError) -> HomeUnusable | DiskFull:
 def _run_directory(root: Path) -> Path:
     """`root/run`, or a short private directory where that would exceed the limit of socket paths.
 
-    One that is in use stays in use, so that a machine is found which an older version started, or
-    one with another environment.
+    One that is in use stays in use, so that a machine is found that was started by an older version
+    or in another environment.
     """
     if os.name == "nt" or _fits(root / "run"):
         return root / "run"
@@ -216,7 +216,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def _replace(new: Path, path: Path) -> None:
-    """Windows replaces no file that is open; readers have closed it in a moment."""
+    """Windows replaces no open file; readers close it within a moment."""
     deadline = time.monotonic() + READING
     while True:
         try:

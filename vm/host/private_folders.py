@@ -22,13 +22,13 @@ def of(home: Home) -> tuple[str, ...]:
     known = [home.root, home.run, default.root, default.run]
     for folder in run_bases():
         named = folder.glob(RUN_PREFIX + "[0-9a-f]" * 12)
-        known += (path for path in named if _is_the_users(path))
+        known += (path for path in named if _is_own(path))
     real = {Path(os.path.realpath(path)) for path in known if os.path.isdir(path)}
     return tuple(sorted(str(path) for path in real if real.isdisjoint(path.parents)))
 
 
-def _is_the_users(path: Path) -> bool:
-    """Another user could make the name a link to anywhere."""
+def _is_own(path: Path) -> bool:
+    """Another user could make a link of that name, to anywhere."""
     try:
         ownership.check_folder(path, others=0)
     except OSError:
@@ -48,7 +48,7 @@ def identities(private: Iterable[str]) -> Identities:
 
 def holds(path: str | Path, private: Identities) -> bool:
     """Whether `path`, which has no links, is one of them or lies below one. Compares identities,
-    for a file system may know one folder by several spellings."""
+    for a file system may accept several spellings of one name."""
     return any(_identity(each) in private for each in (path, *Path(path).parents))
 
 

@@ -25,7 +25,7 @@ from vm.host.ownership import owns_process
 from vm.messages import Message, Text
 from vm.messages.host import COMMAND_TIMED_OUT, TOOL_MISSING, TOOL_NOT_INSTALLED
 
-# The second where PATH has a folder that we may not enter, for it may be in there.
+# PermissionError where PATH has a folder that we may not enter: the program may be in there.
 NOT_THERE = (FileNotFoundError, PermissionError)
 
 
@@ -115,7 +115,7 @@ def stream(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Completed:
-    """Run a command to its end, passing on each line of output and errors as it comes."""
+    """Run a command to its end, passing on each line of stdout and stderr as it arrives."""
     words = tuple(str(word) for word in argv)
     kept: list[str] = []
     try:
@@ -145,9 +145,9 @@ def stream(
 
 
 class Companion:
-    """A helper program that ends with this process: its input is closed then.
+    """A helper program that ends with this process: its stdin is closed then.
 
-    Its first line says that it is ready. Raises ToolMissing when it is missing.
+    Its first line of output means that it is ready. Raises ToolMissing when it is missing.
     """
 
     def __init__(self, argv: Sequence[str | Path]) -> None:
@@ -162,9 +162,9 @@ class Companion:
             )
         except NOT_THERE as error:
             raise _missing(words, error) from error
-        self._complaints: deque[str] = deque(maxlen=50)
+        self._stderr_lines: deque[str] = deque(maxlen=50)
         self._first = b""
-        self._spoke = threading.Event()
+        self._has_line = threading.Event()
         self._readers = [
             threading.Thread(target=read, name=f"companion {words[0]}", daemon=True)
             for read in (self._read_output, self._read_errors)
@@ -177,17 +177,17 @@ class Companion:
         return self._child.poll() is None
 
     def is_ready(self, seconds: float) -> bool:
-        """Wait for its first line; False when it ends before that, or the time is over."""
-        return self._spoke.wait(seconds) and bool(self._first)
+        """Wait for its first line; False when it ends before that, or after `seconds`."""
+        return self._has_line.wait(seconds) and bool(self._first)
 
     def complaints(self) -> str:
         """The last lines of its stderr; all of them once it has ended."""
         if not self.is_alive:
             self._readers[1].join(1.0)
-        return "\n".join(self._complaints)
+        return "\n".join(self._stderr_lines)
 
     def end(self, *, patience: float = 5.0) -> None:
-        """And wait for it; it is killed after `patience` seconds."""
+        """End it and wait for it; it is killed after `patience` seconds."""
         assert self._child.stdin is not None
         with contextlib.suppress(OSError):
             self._child.stdin.close()
@@ -204,7 +204,7 @@ class Companion:
         assert self._child.stdout is not None
         with self._child.stdout as output:
             self._first = output.readline()
-            self._spoke.set()
+            self._has_line.set()
             while output.read(4096):
                 pass
 
@@ -212,7 +212,7 @@ class Companion:
         assert self._child.stderr is not None
         with self._child.stderr as errors:
             for line in errors:
-                self._complaints.append(line.decode(errors="replace").rstrip())
+                self._stderr_lines.append(line.decode(errors="replace").rstrip())
 
 
 def spawn_detached(
@@ -259,7 +259,7 @@ def _popen_detached(
             creationflags=flags,
             close_fds=True,
             pass_fds=inherits,
-            cwd=Path(sys.executable).anchor,  # or it would pin the directory that we were in
+            cwd=Path(sys.executable).anchor,  # or it would keep our working directory in use
         )
     except NOT_THERE as error:
         raise _missing(words, error) from error
@@ -269,7 +269,7 @@ def identify(pid: int) -> Identity | None:
     """The identity of a living process of this user, or None. An ending process lives until its
     last thread does: its files are open and its locks are held, although Linux shows a zombie
     already."""
-    import psutil  # here and below: what only runs programs need not wait for it
+    import psutil  # here and below: slow to import, and not needed to run programs
 
     try:
         process = psutil.Process(pid)
@@ -285,7 +285,7 @@ def is_alive(identity: Identity) -> bool:
     seen = identify(identity.pid)
     if seen is not None and abs(seen.started - identity.started) < 0.02:
         return True
-    _reap(identity.pid)  # after looking: one that ended between the two would stay a zombie
+    _reap(identity.pid)  # after the check: one that ended between the two would stay a zombie
     return False
 
 
@@ -304,7 +304,7 @@ def _reap(pid: int) -> None:
 def wait_gone(identity: Identity, timeout: float | None) -> bool:
     """Block until the process has ended; False after `timeout` seconds.
 
-    Uses a pidfd where the system has one (no polling), else looks five times a second.
+    Uses a pidfd where the system has one (no polling), else polls five times a second.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     handle = _open_pidfd(identity)
@@ -335,8 +335,8 @@ def _open_pidfd(identity: Identity) -> int | None:
 
 
 def end(identity: Identity, *, force: bool = False) -> None:
-    """Terminate (or kill) exactly this process. Does nothing when it is gone or the system refuses:
-    `wait_gone` tells."""
+    """Terminate (or kill) exactly this process. Does nothing when it is gone or the system refuses;
+    `wait_gone` returns whether it ended."""
     if not is_alive(identity):
         return
     import psutil

@@ -12,8 +12,8 @@ from vm.host.process import Identity, identify
 
 
 def own(prefix: str) -> Iterator[tuple[Identity, list[str]]]:
-    """Those whose name begins with `prefix`, each with its command line. Without those that end
-    meanwhile."""
+    """This user's processes whose name begins with `prefix`, each with its command line; without
+    those that end meanwhile."""
     for candidate in psutil.process_iter(["name"]):
         if not (candidate.info["name"] or "").startswith(prefix):
             continue

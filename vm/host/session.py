@@ -18,7 +18,7 @@ from vm.host import process
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 5.0  # seconds for an answer of systemd's, which mostly takes 10 ms
+PATIENCE = 5.0  # seconds for an answer of systemd, which usually takes 10 ms
 END_PATIENCE = 100  # seconds for `at_end`; systemd gives the whole session 120
 
 

@@ -23,9 +23,9 @@ if sys.platform != "win32":
 CHUNK = 4 << 20  # bytes between two reports
 FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 
-KEPT_FREE = 512 << 20  # bytes: a copy must not be what fills the disk under a running machine
+KEPT_FREE = 512 << 20  # bytes: a copy must not fill the disk of a running machine
 
-# Gets the bytes copied so far, and those there are in all; ends the copy by raising.
+# Gets the number of bytes copied so far, and the total; ends the copy by raising.
 type Report = Callable[[int, int], None]
 
 
@@ -107,7 +107,7 @@ def new_file(path: Path) -> BinaryIO:
 
 
 def extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where the data is: first byte, and the one after the last. Raises OSError."""
+    """The ranges of data: first byte, and the one after the last. Raises OSError."""
     if sys.platform == "win32":
         yield 0, size
         return

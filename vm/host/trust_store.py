@@ -37,8 +37,8 @@ def read() -> tuple[bytes, ...]:
         stores = [entry for name in ("ROOT", "CA") for entry in ssl.enum_certificates(name)]
         found = [data for data, encoding, _ in stores if encoding == "x509_asn"]
     elif sys.platform == "darwin":
-        said = process.run(["security", "find-certificate", "-a", "-p"], timeout=30)
-        found = list(decode(said.stdout))
+        done = process.run(["security", "find-certificate", "-a", "-p"], timeout=30)
+        found = list(decode(done.stdout))
     else:
         found = list(decode(_bundle()))
     return tuple(dict.fromkeys(found))

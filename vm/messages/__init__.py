@@ -7,8 +7,8 @@ A code is stable: programs and translations rely on it. The entries are in the m
 package and of `engine/messages`, whose `catalogue()` has all of them. `English` fills a template
 in; the window fills in its own language (`desktop/i18n/messages.py`).
 
-A place may say how its value is shown: `{free:size}` is a number of bytes; else it is as in
-`str.format`. A template without values is taken as it is. A message whose words depend on a number
+A placeholder may have a format: `{free:size}` is a number of bytes; other formats are those of
+`str.format`. A template without values is used unchanged. A message whose words depend on a number
 names that value in `count`, and has its English singular in `one`; a language has as many forms as
 its grammar.
 """
@@ -38,8 +38,8 @@ type Value = str | int | float | Text
 
 class Message(msgspec.Struct, frozen=True):
     """An entry of the catalogue: templates of a sentence and, for an error, of what to do. The
-    places in `summary` and `hint` are filled from the same values. One with neither values nor a
-    hint may itself be a value of another. `one`: the summary where the value `count` is 1."""
+    placeholders in `summary` and `hint` are filled from the same values. An entry with neither
+    values nor a hint may itself be a value of another. `one`: the summary where `count` is 1."""
 
     code: str
     summary: str

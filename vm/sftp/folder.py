@@ -1,9 +1,9 @@
 """The files of a folder that is served over SFTP; `server.py` receives the requests.
 
 SFTP (version 3, draft 02) has no hard links, pipes or locks, and times in seconds from 1970 to 2106
-only. The guest asks for paths below `/`, which is the folder, and resolves links itself: here they
-are read, never followed. The guest is not trusted: what it may read at once and have open is
-bounded. Next: `vm/host/beneath.py`, `vm/host/file_identity.py`.
+only. The guest requests paths below `/`, which is the folder, and resolves links itself: here they
+are read, never followed. The guest is not trusted: the size of an answer and the number of open
+files are limited. Next: `vm/host/beneath.py`, `vm/host/file_identity.py`.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from vm.types import Share
 
 MOST_READ = 256 << 10  # bytes in one answer
 MOST_LISTED = 100  # entries in one answer
-LAST = (1 << 32) - 1  # second that SFTP knows
+LAST = (1 << 32) - 1  # the last second that SFTP can express
 
 
 class _Entry(SFTPAttributes):
@@ -97,7 +97,7 @@ class Folder(paramiko.SFTPServerInterface):
     stat = lstat  # the guest's kernel follows links by itself
 
     def list_folder(self, path: str, known: int = 0) -> Any:
-        """Without the first entries, which the guest has already."""
+        """Without the first `known` entries, which the guest has already."""
 
         def listed() -> Listing:
             with self._place(path) as place:
@@ -109,7 +109,7 @@ class Folder(paramiko.SFTPServerInterface):
         def opened() -> File:
             writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
             mode = 0o666 if attr.st_mode is None else stat.S_IMODE(attr.st_mode)
-            # Where it is appended to, the guest says so by the place that it writes to.
+            # To append, the guest writes at the end: each of its writes has an offset.
             plain = flags & ~os.O_APPEND
             with self._changed(path) if writes else self._place(path) as place:
                 try:
@@ -123,12 +123,12 @@ class Folder(paramiko.SFTPServerInterface):
         return _answer(opened)
 
     def reopen(self, path: str, flags: int, identity: str) -> Any:
-        """The file that was open by that name, whatever its mode now: a read-only file stays
+        """The file that was open at that path, whatever its mode is now: a read-only file stays
         writable for the program that created it."""
 
         def opened() -> File:
             with self._changed(path) if flags else self._place(path) as place:
-                file = self._whatever_its_mode(place, flags)
+                file = self._open_whatever_its_mode(place, flags)
             if file.identity() != identity:
                 file.close()
                 raise FileNotFoundError(errno.ENOENT, "another file is in its place")
@@ -136,7 +136,7 @@ class Folder(paramiko.SFTPServerInterface):
 
         return _answer(opened)
 
-    def _whatever_its_mode(self, place: PathAt, flags: int) -> "File":
+    def _open_whatever_its_mode(self, place: PathAt, flags: int) -> "File":
         mode = beneath.see(place).st_mode
         try:
             return File(place, flags, self._budget)
@@ -224,8 +224,8 @@ class Folder(paramiko.SFTPServerInterface):
 
 
 class Listing(paramiko.SFTPHandle):
-    """A folder that is read as the guest asks for its entries, so that large ones are not in
-    memory."""
+    """An open folder. It is read as the guest requests entries, so that a large one is never whole
+    in memory."""
 
     def __init__(self, place: PathAt, budget: Budget, known: int) -> None:
         super().__init__()
@@ -242,23 +242,23 @@ class Listing(paramiko.SFTPHandle):
         for entry in self._entries:
             try:
                 found = _attributes(entry.stat(follow_symlinks=False), _Entry)
-            except FileNotFoundError:  # it has gone meanwhile
+            except FileNotFoundError:  # it was removed meanwhile
                 continue
             found.filename = cast(Any, os.fsencode(entry.name))
             yield found
 
     def _get_next_files(self) -> list[_Entry]:
-        """paramiko's interface."""
+        """paramiko calls this."""
         return list(islice(self._described, MOST_LISTED))
 
     def close(self) -> None:
-        """At most once."""
+        """Call it at most once."""
         self._entries.close()
         self._budget.give_back(beneath.Entries.DESCRIPTORS)
 
 
 class File(paramiko.SFTPHandle):
-    """An open file. Used by the thread that serves the share only."""
+    """An open file. Used only by the thread that serves the share."""
 
     def __init__(self, place: PathAt, flags: int, budget: Budget, mode: int = 0o666) -> None:
         """Raises OSError."""
@@ -302,7 +302,7 @@ class File(paramiko.SFTPHandle):
         return _answer(lambda: _change_open(self._handle, attr))
 
     def close(self) -> None:
-        """At most once."""
+        """Call it at most once."""
         with contextlib.suppress(OSError):
             os.close(self._handle)
         self._budget.give_back(1)
@@ -327,7 +327,7 @@ def _change(place: PathAt, attr: SFTPAttributes) -> None:
         finally:
             os.close(handle)
     if attr.st_uid is not None and hasattr(os, "chown"):
-        # Only root may give a file away. Elsewhere all that containers make is the user's.
+        # Only root may change owners. Otherwise the user owns all files that containers create.
         with contextlib.suppress(PermissionError):
             group = -1 if attr.st_gid is None else attr.st_gid
             os.chown(place.name, attr.st_uid, group, dir_fd=place.at, follow_symlinks=False)

@@ -2,8 +2,8 @@
 
 For hosts without virtiofs: it needs nothing but Python. Names are bytes, as in the guest.
 
-Open files outlive a supervisor: the guest has the next one open them again, and replays requests
-that were not answered, with two requests of our own. Next: `folder.py` (the files),
+Open files outlive a supervisor: the guest makes the next one reopen them, and replays requests that
+were not answered, with two requests of Galley's own. Next: `folder.py` (the files),
 `engine/shares/sftp_shares.py`, and the guest's `sftp_line.c`, which replays.
 """
 
@@ -32,9 +32,9 @@ from vm.types import Share
 
 FSYNC, FSYNC_VERSION = "fsync@openssh.com", "1"
 REOPEN = "reopen@galley"  # HANDLE PATH FOLDER NUMBER: flags, or how many entries are known
-AGAIN = "again@galley"  # a request, from its kind on, but for its number
+AGAIN = "again@galley"  # a replayed request: its kind, and what follows its number
 VERSION = 3
-CHECK_FILE = "check-file"  # paramiko's: one request may hash for hours, beyond a file's end forever
+CHECK_FILE = "check-file"  # paramiko's: one request may hash for hours, or forever after the end
 LONGEST_PACKET = 512 << 10  # bytes; sshfs sends up to 64 KiB in one
 LONGEST_NAME = 64  # bytes, of a handle; ours are shorter
 
@@ -42,18 +42,18 @@ LONGEST_NAME = 64  # bytes, of a handle; ours are shorter
 def serve(
     stream: Stream, share: Share, private: tuple[str, ...] = (), budget: Budget | None = None
 ) -> None:
-    """Answer until either side ends, about all but what is in `private`. Several shares may use one
-    `budget`. The share's path has no links: one that appears later is not followed. Raises
-    nothing."""
-    line = _ParamikoChannel(stream)
+    """Answer requests until either side ends; those for folders in `private` are refused. Several
+    shares may use one `budget`. The share's path has no links: one that appears later is not
+    followed. Raises nothing."""
+    channel = _ParamikoChannel(stream)
     server = _Server(
-        cast(paramiko.Channel, line),
+        cast(paramiko.Channel, channel),
         "sftp",
         cast(paramiko.ServerInterface, Served(share, private, budget or Budget())),
         Folder,
     )
     with contextlib.suppress(OSError, EOFError, SFTPError, struct.error):
-        server.start_subsystem("sftp", cast(paramiko.Transport, line), cast(Any, line))
+        server.start_subsystem("sftp", cast(paramiko.Transport, channel), cast(Any, channel))
     with contextlib.suppress(OSError):
         server.finish_subsystem()
     stream.close()
@@ -67,7 +67,7 @@ class _ParamikoChannel:
         self._is_cut = False
 
     def recv(self, limit: int) -> bytes:
-        """Ignores what has arrived already, once the answers are no longer read."""
+        """Returns the end of the stream once an answer could not be sent."""
         return b"" if self._is_cut else self._stream.recv(limit)
 
     def send(self, data: bytes) -> int:
@@ -98,7 +98,7 @@ class _Request(paramiko.Message):
     """A request whose names need not be UTF-8."""
 
     def get_bytes(self, n: int) -> bytes:
-        """Raises where there are fewer: paramiko would pad with zeros, and so count to 2^32."""
+        """Raises SFTPError where fewer are left: paramiko would pad with zeros, up to 2^32."""
         found = self.packet.read(n)
         if len(found) < n:
             raise SFTPError("a request is too short")
@@ -109,28 +109,28 @@ class _Request(paramiko.Message):
 
 
 class _Server(paramiko.SFTPServer):
-    """fsync in the guest syncs the file here: the draft has no request for it, OpenSSH has.
+    """fsync in the guest syncs the file here: the draft has no request for it, OpenSSH has one.
 
-    A handle identifies its file and is never the same as one of another server.
+    A handle identifies its file and is never equal to a handle of another server.
     """
 
     server: Folder
 
     def _process(self, kind: int, number: int, message: paramiko.Message) -> None:
         request = _Request(message.get_remainder())
-        paramikos: Any = super()
+        base: Any = super()
         word = request.get_text() if kind == CMD_EXTENDED else ""
         if word == FSYNC:
             file = self.file_table.get(request.get_binary())
             done = file.sync() if isinstance(file, File) else SFTP_BAD_MESSAGE
-            paramikos._send_status(number, done)
+            base._send_status(number, done)
         elif word == REOPEN:
-            paramikos._send_status(number, self._reopen(request))
+            base._send_status(number, self._reopen(request))
         elif word == CHECK_FILE:
-            paramikos._send_status(number, SFTP_OP_UNSUPPORTED)
+            base._send_status(number, SFTP_OP_UNSUPPORTED)
         elif kind == CMD_CLOSE and (folder := self.folder_table.pop(request.get_binary(), None)):
             folder.close()
-            paramikos._send_status(number, SFTP_OK)
+            base._send_status(number, SFTP_OK)
         elif word == AGAIN and not self.server.again:
             self.server.again = True
             try:
@@ -139,23 +139,23 @@ class _Server(paramiko.SFTPServer):
                 self.server.again = False
         else:
             request.rewind()
-            paramikos._process(kind, number, request)
+            base._process(kind, number, request)
 
     def _open_folder(self, number: int, path: str) -> None:
         self._send_handle_response(number, self.server.list_folder(path), True)
 
     def _send_handle_response(self, number: int, handle: Any, folder: bool = False) -> None:
-        paramikos: Any = super()
+        base: Any = super()
         if not isinstance(handle, paramiko.SFTPHandle):
-            paramikos._send_status(number, handle)
+            base._send_status(number, handle)
             return
         of_file = handle.identity() if isinstance(handle, File) else ""
         name = f"{of_file}-{secrets.token_hex(8)}".encode()
         (self.folder_table if folder else self.file_table)[name] = handle
-        paramikos._response(number, CMD_HANDLE, name)
+        base._response(number, CMD_HANDLE, name)
 
     def _reopen(self, request: _Request) -> Any:
-        """A file that another server had opened. Fails if another file has replaced it."""
+        """Reopen a file of an earlier server. Fails if another file has replaced it."""
         name, path = request.get_binary(), request.get_text()
         is_folder, how = request.get_int(), request.get_int()
         if len(name) > LONGEST_NAME or name in self.file_table or name in self.folder_table:
@@ -174,11 +174,11 @@ class _Server(paramiko.SFTPServer):
         return SFTP_OK
 
     def _read_all(self, size: int) -> bytes:
-        """Of a packet, or of its length. Raises EOFError, which ends the connection."""
+        """Read a packet, or its length. Raises EOFError, which ends the connection."""
         if size > LONGEST_PACKET:
             raise EOFError
-        paramikos: Any = super()
-        return cast(bytes, paramikos._read_all(size))
+        base: Any = super()
+        return cast(bytes, base._read_all(size))
 
     def _send_packet(self, kind: int, packet: paramiko.Message) -> None:
         if kind == CMD_VERSION:
@@ -186,5 +186,5 @@ class _Server(paramiko.SFTPServer):
             packet.add_int(VERSION)
             packet.add_string(FSYNC)
             packet.add_string(FSYNC_VERSION)
-        paramikos: Any = super()
-        paramikos._send_packet(kind, packet)
+        base: Any = super()
+        base._send_packet(kind, packet)
