@@ -1,4 +1,4 @@
-"""What goes into the virtual machine, and how it is built.
+"""The guest image: its content, and how it is built.
 
-Start reading at `build.py` (the story), then `recipe.py` (the content) and `files/` (the guest).
+Start reading at `build.py` (the steps), then `recipe.py` (the content) and `files/` (the guest).
 """

@@ -1,4 +1,4 @@
-"""Unpacked Debian packages, as the tar that they come in; what a program in it needs.
+"""Reads unpacked Debian packages from a tar, and finds the libraries that a program needs.
 
 Next: `rootfs.py`.
 """
@@ -61,7 +61,7 @@ class PackageTree:
         return bool(self._members[name].mode & 0o100)
 
     def read(self, name: str) -> bytes:
-        """Raises HostError when no package brought such a file."""
+        """Raises HostError when no package has such a file."""
         member = self._members.get(name)
         file = None if member is None else self._tar.extractfile(member)
         if file is None:
@@ -71,7 +71,7 @@ class PackageTree:
 
 
 def _merged(name: str) -> str:
-    """Debian's packages may still say /bin or /lib; in the image everything is below /usr."""
+    """Debian's packages may still use /bin or /lib; in the image everything is below /usr."""
     first = name.partition("/")[0]
     return f"usr/{name}" if first in ("bin", "sbin", "lib", "lib64") else name
 

@@ -1,7 +1,7 @@
-"""What a kernel says of its own types (BTF): sizes, offsets, constants, parameters of functions.
+"""Reads a kernel's description of its own types (BTF): sizes, offsets, constants, parameters.
 
-So a module is compiled for exactly this kernel without its headers, which would be sixty megabytes
-and a compiler more to download. Only the kinds of the format that lead there are told apart; see
+With it a module is compiled for exactly this kernel without its headers, which would be another
+sixty megabytes and a compiler to download. Only the kinds of types that this needs are decoded; see
 Documentation/bpf/btf.rst in Linux. Next: `event_module.py`.
 """
 
@@ -20,13 +20,13 @@ HEADER = struct.Struct("<HBBIIIII")  # magic, version, flags, its length, types,
 START = struct.pack("<HBBI", 0xEB9F, 1, 0, HEADER.size)
 TYPE = struct.Struct("<III")  # name, kind and count, size or type
 STRUCT, ENUM, FUNCTION, PROTOTYPE = 4, 6, 12, 13
-# What follows the twelve bytes of a type: bytes once, and bytes for each of its `count`.
+# The bytes after the twelve of a type: once, and for each of its `count` entries.
 TAIL = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0)}
 TAIL |= {15: (0, 12), 17: (4, 0), 19: (0, 12)}
 
 
 class Types:
-    """Raises HostError where the kernel has none, or lacks what is asked for."""
+    """Raises HostError where the kernel has no BTF, or lacks a requested type."""
 
     def __init__(self, kernel: bytes) -> None:
         at = kernel.find(START)
@@ -44,25 +44,26 @@ class Types:
                 self._numbered[number] = count
 
     def size(self, name: str) -> int:
-        """Of a struct, in bytes."""
+        """The size of a struct, in bytes."""
         return self._find(STRUCT, name)[0]
 
     def offset(self, name: str, member: str) -> int:
-        """Of a struct's member, in bytes. One that lies in a struct without name is not found."""
+        """The offset of a struct's member, in bytes. Members of an anonymous struct inside are not
+        found."""
         for named, _, bits in struct.iter_unpack("<III", self._find(STRUCT, name)[1]):
             if self._string(named) == member:
                 return (int(bits) & 0xFFFFFF) // 8  # above them: the width of a bit field
         raise HostError(KERNEL_NO_MEMBER, member=member, name=name)
 
     def constant(self, name: str, word: str) -> int:
-        """Of an enum."""
+        """The value of an enumerator."""
         for named, value in struct.iter_unpack("<Ii", self._find(ENUM, name)[1]):
             if self._string(named) == word:
                 return int(value)
         raise HostError(KERNEL_NO_ENUMERATOR, word=word, name=name)
 
     def parameters(self, function: str) -> int:
-        """How many it takes."""
+        """The number of parameters of a function."""
         return self._numbered.get(self._find(FUNCTION, function)[0], -1)
 
     def _find(self, kind: int, name: str) -> tuple[int, bytes]:

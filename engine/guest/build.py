@@ -1,6 +1,6 @@
 """Builds the guest image: one recipe in, a directory of verified parts out.
 
-    packages    mmdebstrap downloads and unpacks them (nothing of them runs, so root is not needed)
+    packages    mmdebstrap downloads and unpacks them (none of their code runs: needs no root)
     parts       vmlinux, initramfs and root.qcow2 are made of chosen files
     manifest    written last, beside the parts; then the directory gets its name in one rename
 
@@ -41,14 +41,14 @@ EPOCH = "1735689600"  # the time of every file in the image
 # Our programs.
 OWN = ("relay", "events", "keeper", "ports", "listeners", "sealed", "handover", "flows")
 STATIC = ("-static",)  # it starts sooner, and the build's libraries need not be the guest's
-SHARED = ("-shared", "-fPIC")  # with words that every C library has had for years
+SHARED = ("-shared", "-fPIC")  # uses only functions that every C library has had for years
 UUID = "67616c6c-6579-4000-8000-000000000001"
 
 _KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
 
 
 def is_current(image_dir: Path, channel: Channel = Channel.STABLE, arch: str | None = None) -> bool:
-    """Whether the directory holds an image of today's recipe. Its parts are not looked at."""
+    """Whether the directory holds an image of the current recipe. Its parts are not verified."""
     try:
         return image.read_manifest(image_dir).recipe == recipe_hash(channel, arch)
     except ImageDamaged:
@@ -56,7 +56,7 @@ def is_current(image_dir: Path, channel: Channel = Channel.STABLE, arch: str | N
 
 
 def image_name(channel: Channel = Channel.STABLE, arch: str | None = None) -> str:
-    """The directory's name: what it is, for people, and the recipe, for `build`."""
+    """The directory's name: channel and architecture for people, the recipe's hash for `build`."""
     return f"{channel}-{arch or recipe.architecture()}-{recipe_hash(channel, arch)}"
 
 
@@ -69,7 +69,7 @@ def build(
 ) -> Path:
     """The image's directory below `destination`; built when there is none or it is damaged.
 
-    Raises HostError (ToolMissing, DiskFull) with the last lines of what failed.
+    Raises HostError (ToolMissing, DiskFull) with the last lines of the failed command.
     """
     arch = arch or recipe.architecture()
     final = destination / image_name(channel, arch)
@@ -135,7 +135,7 @@ def _make_parts(
 
 
 def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, dict[str, str]]:
-    """The unpacked packages as a tar, and their versions. Runs no code of theirs."""
+    """The unpacked packages as a tar, and their versions. Runs none of their code."""
     tar = work / "packages.tar"
     lines: list[str] = []
     dump = process.run(["apt-config", "dump"])
@@ -147,7 +147,7 @@ def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, dict[str, str]]:
         f"--architectures={arch}",
         f"--include={','.join([*recipe.PACKAGES, _KERNELS[arch]])}",
         *(f"--aptopt={option}" for option in options),
-        # Told, not written: unprivileged, the hook runs as a user who cannot write where we can.
+        # Printed, not written to a file: without root, the hook runs as a user who may not write.
         '--extract-hook=ls "$1/var/cache/apt/archives"',
         suite,
         str(tar),
@@ -166,17 +166,17 @@ def _package(file_name: str) -> tuple[str, str]:
 
 
 def _unpack_failed(suite: str, done: process.Completed) -> HostError:
-    said = done.stdout.decode(errors="replace")
-    if "is expired" in said or "is not valid anymore" in said:
+    output = done.stdout.decode(errors="replace")
+    if "is expired" in output or "is not valid anymore" in output:
         return HostError(
             RECIPE_DEBIAN_EXPIRED,
             suite=suite,
             details=done.tail(),
             retry=Retry.NO,
         )
-    if "No space left" in said:
+    if "No space left" in output:
         message = RECIPE_NO_ROOM
-    elif "subuid" in said or "unshare" in said:
+    elif "subuid" in output or "unshare" in output:
         message = RECIPE_NO_IDS
     else:
         message = RECIPE_NO_NETWORK
@@ -195,8 +195,8 @@ def _compile(source: Path, work: Path, arch: str, flags: tuple[str, ...] = STATI
 
 
 def _make_root(erofs: Path, usr: Path, target: Path) -> None:
-    """erofs as it is, in a compressed disk image: so QEMU unpacks it, and not the guest, to which
-    that costs a tenth of its start and 30 MiB of memory where its CPU is emulated.
+    """An uncompressed erofs in a compressed disk image, so that QEMU decompresses it. That would
+    cost a guest with an emulated CPU a tenth of its start, and 30 MiB of memory.
     """
     own = ["--all-root", "--all-time", f"-T{EPOCH}", f"-U{UUID}"]
     compressed = ["-c", "-O", "qcow2", "-o", "compression_type=zstd,cluster_size=32K"]

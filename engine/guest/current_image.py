@@ -1,7 +1,7 @@
 """The guest image that the next start uses: the newest verified one, built when it is missing.
 
-A damaged part is named and the image built again; it is never booted. Where this host cannot build
-(no Debian tools), a verified image that is there already is used.
+A damaged image is reported and built again, never booted. Where this host cannot build (no Debian
+tools), an existing verified image is used.
 """
 
 import logging

@@ -1,7 +1,7 @@
-"""Compiles the kernel module by which the guest's inotify tells of changes on the host.
+"""Compiles the kernel module by which inotify in the guest reports changes on the host.
 
-For exactly the kernel that the image carries: its types are read out of it (`btf.py`), so neither
-its headers nor its build tools are needed. Next: `files/source/event_module.c`.
+It is compiled for exactly the image's kernel, whose types are read from its file (`btf.py`), so
+neither its headers nor its build tools are needed. Next: `files/source/event_module.c`.
 """
 
 import re
@@ -20,7 +20,7 @@ from vm.errors import HostError
 from vm.host import process
 
 SOURCE = recipe.FILES / "source" / "event_module.c"
-# The functions of the kernel that it calls, and how many parameters it gives them.
+# The kernel's functions that the module calls, each with its number of parameters.
 CALLS = {
     "d_lookup": 2,
     "dput": 1,
@@ -40,7 +40,7 @@ FLAGS_OF = {"amd64": ("-mcmodel=kernel", "-mno-red-zone", "-fcf-protection=branc
 
 
 def build(kernel: bytes, modules: Iterable[Module], work: Path, arch: str) -> bytes:
-    """The module's file. `modules`: some of the kernel's own. Raises HostError."""
+    """The module as a file. `modules`: some of the kernel's own. Raises HostError."""
     made = work / "events.ko"
     words = (f"-D{name}={value}" for name, value in definitions(kernel, modules).items())
     argv = [recipe.compiler(arch), *FLAGS, *FLAGS_OF[arch], *words, "-o", str(made), str(SOURCE)]
@@ -51,7 +51,8 @@ def build(kernel: bytes, modules: Iterable[Module], work: Path, arch: str) -> by
 
 
 def definitions(kernel: bytes, modules: Iterable[Module]) -> dict[str, str]:
-    """What the source leaves to the kernel. Raises HostError where that is another than we know."""
+    """The source's macros that depend on the kernel. Raises HostError where a function of the
+    kernel has other parameters than the source expects."""
     types = Types(kernel)
     for function, count in CALLS.items():
         if types.parameters(function) != count:
@@ -70,7 +71,7 @@ def definitions(kernel: bytes, modules: Iterable[Module]) -> dict[str, str]:
 
 
 def _version_magic(modules: Iterable[Module]) -> str:
-    """What every module of this kernel says it was built for."""
+    """The version magic that every module of this kernel has."""
     for module in modules:
         found = re.search(rb"\0vermagic=([^\0]*)\0", module.data)
         if found:

@@ -1,6 +1,4 @@
-"""Debian's kernel made quick to boot: the bare ELF image, and modules that need no
-decompression.
-"""
+"""Makes Debian's kernel boot faster: extracts the ELF image, and decompresses the modules."""
 
 import gzip
 import lzma
@@ -25,7 +23,7 @@ _SIGNED = b"~Module signature appended~\n"
 
 
 class Module(msgspec.Struct, frozen=True):
-    """A kernel module: uncompressed content and what its own header says."""
+    """A kernel module: its uncompressed content, and fields of its .modinfo section."""
 
     name: str
     data: bytes
@@ -59,7 +57,8 @@ def extract_vmlinux(image: bytes) -> bytes:
 
 
 def decompress(data: bytes) -> bytes:
-    """By its first bytes: gzip, xz or zstd (by the program, for Python 3.12 has no zstd)."""
+    """Decompress gzip, xz or zstd, by the first bytes (zstd by the program: Python 3.12 has
+    none)."""
     if data[:2] == b"\x1f\x8b":
         return gzip.decompress(data)
     if data[:6] == b"\xfd7zXZ\0":
@@ -87,12 +86,12 @@ def read_module(file_name: str, data: bytes) -> Module:
 
 
 def canonical(name: str) -> str:
-    """modprobe takes - and _ for the same."""
+    """modprobe treats - and _ as the same."""
     return name.replace("-", "_")
 
 
 def _without_signature(module: bytes) -> bytes:
-    """Without secure boot nobody asks for it, and checking it takes longer than loading."""
+    """Without secure boot no signature is needed, and checking it takes longer than loading."""
     if not module.endswith(_SIGNED):
         return module
     at = len(module) - len(_SIGNED) - 12
@@ -118,7 +117,7 @@ def _modinfo(module: bytes) -> bytes:
 def choose(
     available: Iterable[str], patterns: Iterable[str], load: Callable[[str], Module]
 ) -> dict[str, Module]:
-    """The modules whose names match, and what they need, by name in order of name."""
+    """The modules whose names match, and those that they need, sorted by name."""
     names = {canonical(name): name for name in available}
     chosen: dict[str, Module] = {}
     wanted = [
@@ -134,7 +133,7 @@ def choose(
 
 
 def in_order(modules: Mapping[str, Module], names: Iterable[str]) -> tuple[str, ...]:
-    """The names after everything they need, each once; a built-in one is left out."""
+    """The names, each once and after everything it needs; built-in modules are left out."""
     done: dict[str, None] = {}
 
     def add(name: str) -> None:
@@ -149,7 +148,7 @@ def in_order(modules: Mapping[str, Module], names: Iterable[str]) -> tuple[str, 
 
 
 def modules_dep(modules: Mapping[str, Module], path: Callable[[str], str]) -> str:
-    """The file that tells modprobe what each module needs, nearest first."""
+    """The content of modules.dep: what each module needs, nearest first."""
     lines: list[str] = []
     for name, module in modules.items():
         needs = [need for need in reversed(in_order(modules, [name])) if need != name]
@@ -158,7 +157,7 @@ def modules_dep(modules: Mapping[str, Module], path: Callable[[str], str]) -> st
 
 
 def modules_alias(modules: Mapping[str, Module]) -> str:
-    """The file that finds a module by what the kernel asks for."""
+    """The content of modules.alias, by which modprobe finds a module that the kernel requests."""
     return "".join(
         f"alias {alias} {module.name}\n" for module in modules.values() for alias in module.aliases
     )

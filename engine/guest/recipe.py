@@ -1,7 +1,7 @@
-"""What the guest consists of: packages, programs, kernel modules. The steps are in `build.py`.
+"""The content of the guest: packages, programs, kernel modules. The steps are in `build.py`.
 
-Programs are named one by one and their libraries follow, so that nothing is in the guest by
-accident, and a program that a suite no longer has is an error that names it.
+Programs are listed one by one and their libraries follow, so that nothing is in the guest by
+accident. A program that a suite no longer has is an error with its name.
 
 Next: `build.py`.
 """
@@ -16,7 +16,7 @@ FORMAT = "1"  # raise it when the steps change in a way that the files do not sh
 
 
 class Channel(StrEnum):
-    """Which engine: the one of Debian's stable release, or the one of its next release."""
+    """The engine's version: that of Debian's stable release, or of its next release."""
 
     STABLE = "stable"
     LATEST = "latest"
@@ -68,14 +68,14 @@ PROGRAMS = (
     "usr/sbin/ip6tables-legacy-save",
     "usr/sbin/tc",
     "usr/sbin/nft",
-    # the names that containers ask for
+    # the resolver for containers
     "usr/sbin/dnsmasq",
     # its clients
     "usr/bin/docker",
     "usr/bin/docker-compose",
     "usr/libexec/docker/cli-plugins/docker-buildx",
     "usr/libexec/docker/cli-plugins/docker-compose",
-    # the way in
+    # ssh, and QEMU's guest agent
     "usr/sbin/sshd",
     "usr/lib/openssh/sshd-session",
     "usr/lib/openssh/sshd-auth",
@@ -108,7 +108,7 @@ DATA = (
 # Names in the image's /usr and what they point to.
 LINKS = {
     "sbin/init": "../bin/busybox",
-    "sbin/modprobe": "../bin/busybox",  # where the kernel looks when it wants a module
+    "sbin/modprobe": "../bin/busybox",  # the path at which the kernel starts it
     "sbin/iptables": "xtables-legacy-multi",
     "sbin/iptables-restore": "xtables-legacy-multi",
     "sbin/iptables-save": "xtables-legacy-multi",
@@ -157,10 +157,10 @@ SKELETON_LINKS = {
     "var/tmp": "/tmp",
 }
 
-# Loaded before there is a root, in this order after what they need.
+# Loaded before the root is mounted, in this order, each after the modules it needs.
 EARLY_MODULES = ("virtio_blk", "erofs")
 
-# Loaded at every start beside the services, because every start of dockerd uses them.
+# Loaded at every start, while the services start: every start of dockerd uses them.
 BOOT_MODULES = (
     "overlay",
     "veth",
@@ -177,7 +177,7 @@ BOOT_MODULES = (
     "xt_tcpudp",
 )
 
-# There for when something asks: name patterns of modules.
+# Loaded on request: name patterns of modules.
 MODULES = (
     *EARLY_MODULES,
     *BOOT_MODULES,
@@ -232,13 +232,13 @@ def architecture() -> str:
 
 
 def content_files() -> tuple[Path, ...]:
-    """Every file that decides what the image holds: this package's code and the guest's files."""
+    """Every file that determines the image: this package's code and the guest's files."""
     code = [path for path in FILES.parent.glob("*.py") if path.name != "__init__.py"]
     return tuple(sorted([*code, *(path for path in FILES.rglob("*") if path.is_file())]))
 
 
 def compiler(arch: str) -> str:
-    """Of C programs for the guest: this computer's own, or Debian's for another architecture."""
+    """The C compiler for the guest: this computer's, or Debian's for another architecture."""
     return "cc" if arch == architecture() else f"{TRIPLETS[arch]}-gcc"
 
 

@@ -1,7 +1,7 @@
 """The guest's file trees: chosen files from the packages, joined with our own.
 
-`stage_root` fills a directory that becomes the image's /usr, `initramfs` makes what runs before it.
-Next: `build.py`.
+`stage_root` fills a directory that becomes the image's /usr, `initramfs` makes the initramfs that
+mounts it. Next: `build.py`.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def load_modules(tree: PackageTree) -> tuple[str, dict[str, kernel.Module]]:
 
 
 def kernel_image(tree: PackageTree) -> bytes:
-    """Newer kernel packages have left /boot."""
+    """The compressed kernel. Newer packages do not have it in /boot."""
     for pattern in ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz", "boot/vmlinux-*"):
         for name in tree.names(pattern):
             return tree.read(name)
@@ -41,7 +41,7 @@ def kernel_image(tree: PackageTree) -> bytes:
 
 
 def initramfs(tree: PackageTree, modules: dict[str, kernel.Module]) -> bytes:
-    """Static busybox, our init, and the modules without which there is no root."""
+    """Static busybox, our init, and the modules that mounting the root needs."""
     order = kernel.in_order(modules, recipe.EARLY_MODULES)
     applets = ("sh", "mount", "insmod", "mkdir", "cp", "switch_root", "poweroff")
     entries = [
@@ -64,8 +64,8 @@ def stage_root(
     usr: Path,
     own: dict[str, bytes],
 ) -> None:
-    """Fill `usr`. Every file gets a mode of our making, whatever the umask is. `own`: what we
-    have compiled, by name."""
+    """Fill `usr`. Every file gets a fixed mode, whatever the umask is. `own`: our compiled
+    programs, by name."""
     staging = Staging(tree, usr)
     staging.write(f"{SKELETON}/etc/os-release", release)
     libraries = f"usr/lib/{recipe.TRIPLETS[arch]}"
@@ -89,12 +89,12 @@ def stage_root(
 
 
 def certificates(tree: PackageTree) -> bytes:
-    """The authorities that the guest trusts by itself."""
+    """The certificates of the authorities that the guest trusts by default."""
     return b"".join(tree.read(name) for name in tree.names(recipe.DATA[0]))
 
 
 def os_release(suite: str, channel: str) -> bytes:
-    """What the guest says it is; `docker info` shows it."""
+    """The guest's os-release; `docker info` shows its PRETTY_NAME."""
     return (
         f'PRETTY_NAME="Galley (Debian {suite})"\nNAME="Galley"\nID=debian\nID_LIKE=debian\n'
         f"VERSION_CODENAME={suite}\nVARIANT_ID={channel}\n"
@@ -134,14 +134,14 @@ def _add_own_files(staging: "Staging") -> None:
 
 
 class Staging:
-    """The directory that becomes /usr, and the rule where a package's file goes in it."""
+    """Fills the directory that becomes /usr, and maps paths of packages to paths in it."""
 
     def __init__(self, tree: PackageTree, usr: Path) -> None:
         self._tree = tree
         self._usr = usr
 
     def copy(self, name: str) -> None:
-        """A file or link of the packages; files of /etc go to the skeleton."""
+        """Copy a file or link of the packages; files of /etc go to the skeleton."""
         target = self._tree.target(name) if self._tree.has(name) else None
         place = name.removeprefix("usr/") if name.startswith("usr/") else f"{SKELETON}/{name}"
         if self.has(place):
@@ -154,7 +154,7 @@ class Staging:
             self.copy(target)
 
     def copy_program(self, name: str, libraries: str) -> None:
-        """A program (or library) and every library it needs."""
+        """Copy a program (or library) and every library it needs."""
         place = name.removeprefix("usr/")
         if self.has(place):
             return
@@ -170,7 +170,7 @@ class Staging:
         return path.is_symlink() or path.exists()
 
     def directory(self, place: str) -> None:
-        """And its parents, all for everybody to read."""
+        """Make a directory and its parents, readable by every user."""
         path = self._usr / place
         if not path.is_dir():
             self.directory(posixpath.dirname(place)) if place else None
@@ -184,7 +184,7 @@ class Staging:
         path.chmod(0o755 if executable else 0o644)
 
     def write_own(self, source: Path, place: str) -> None:
-        """One of our files; scripts say so in their first line."""
+        """Write one of our files, executable where it begins with `#!`."""
         data = source.read_bytes()
         self.write(place, data, data.startswith(b"#!"))
 

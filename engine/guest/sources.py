@@ -1,7 +1,7 @@
-"""Where this computer gets Debian from, so that the guest's packages come from the same place.
+"""Finds this computer's mirrors of Debian, so that the guest's packages come from there too.
 
-Reads apt's source files in both formats and keeps what is Debian's own archive: signed by its
-keyring, never marked as trusted without a signature.
+Reads apt's source files in both formats and keeps the entries of Debian's own archive: signed by
+its keyring, never marked as trusted without a signature.
 """
 
 import re
@@ -49,10 +49,11 @@ def read_sources(apt: Path = APT) -> tuple[Source, ...]:
 
 
 def mirror_lines(sources: Iterable[Source], suite: str) -> tuple[str, ...]:
-    """Lines for `suite` from the places of Debian's entries; none when there are no such entries.
+    """Lines for `suite` with the addresses of Debian's entries; none when there are no such
+    entries.
 
     A stable suite gets its updates and security fixes from where the host gets its own. The next
-    release has neither worth asking for.
+    release needs neither.
     """
     pockets = ("",) if suite in _TESTING else ("", "-updates", "-security")
     lines: list[str] = []
