@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
-/* A kernel module by which inotify in the guest tells what the host has changed in its folders.
+/* A kernel module that raises inotify events in the guest for changes that the host has seen.
  *
- * virtiofs brings no events, and touching files from here would tell "attributes changed" at best,
- * never a new name or one that is gone, and would write to what is the user's. So this raises the
- * very event that the host's kernel has raised there, for whoever in the guest watches the inode:
+ * virtiofs has no events. Touching the files from the guest would raise "attributes changed" at best,
+ * never a created or deleted name, and would write to the user's files. So this raises the same event
+ * that the host's kernel has raised, for all watchers of the inode in the guest:
  *
  *   echo "MASK COOKIE PATH" > /sys/module/galley_events/parameters/raise
  *
- * MASK and COOKIE as inotify has them, eight hexadecimal digits each. The host is asked first, so
- * that whoever hears of it finds what is there now and not what was kept for a second: of what is
- * known under the name, how it is now; else, and where names have changed, what the name stands for.
- * Looking up a name that is gone again would forget what it stood for, and its watchers would never
- * hear that it is deleted. Nothing is asked where nobody watches.
+ * MASK and COOKIE are inotify's, eight hexadecimal digits each. The guest's cache is updated from the
+ * host first, so that a watcher finds the current state and not one cached for a second: the
+ * attributes of a known inode; or, where names have changed or the name is unknown, the inode of the
+ * name. Looking up a name that was deleted would drop its cached inode, and that inode's watchers
+ * would miss the deletion. Nothing is requested from the host for a path without watchers.
  *
- * KERNEL_… come from the kernel's own description of its types (engine/guest/event_module.py); what
- * is declared here has been the same for many years, and parameters are counted by the build.
+ * KERNEL_… come from the kernel's own description of its types (engine/guest/event_module.py). The
+ * declarations here have been stable for many years, and the build checks the number of parameters.
  */
 typedef unsigned int u32;
 struct inode;
@@ -60,9 +60,9 @@ static int is_watched(struct inode *inode) {
   return inode && *(volatile u32 *)((char *)inode + KERNEL_INODE_WATCHED) != 0;
 }
 
-static void tell(u32 mask, u32 cookie, struct inode *directory, const struct name *name,
-                 struct inode *before, struct inode *now) {
-  if (!(mask & OF_NAMES)) { /* of what is gone again, that it is gone is told */
+static void notify(u32 mask, u32 cookie, struct inode *directory, const struct name *name,
+                   struct inode *before, struct inode *now) {
+  if (!(mask & OF_NAMES)) { /* where the name was deleted meanwhile, its deletion has an event */
     if (now) fsnotify(mask | ON_CHILD, now, KERNEL_DATA_IS_INODE, directory, name, now, 0);
     return;
   }
@@ -80,15 +80,15 @@ static int raise(u32 mask, u32 cookie, const char *directory, const char *text, 
   struct name name = {full_name_hash(around.dentry, text, length), length, text};
   struct dentry *kept = d_lookup(around.dentry, &name);
   struct inode *parent = inode_of(around.dentry), *before = inode_of(kept);
-  int is_heard = is_watched(parent) || is_watched(before);
-  if (is_heard && before && !(mask & OF_NAMES)) {
+  int has_watchers = is_watched(parent) || is_watched(before);
+  if (has_watchers && before && !(mask & OF_NAMES)) {
     char attributes[KERNEL_ATTRIBUTES_SIZE] __attribute__((aligned(16)));
     struct path known = {around.mount, kept};
     vfs_getattr(&known, attributes, BASIC_STATS, FORCE_SYNC);
-    tell(mask, cookie, parent, &name, before, before);
-  } else if (is_heard) {
+    notify(mask, cookie, parent, &name, before, before);
+  } else if (has_watchers) {
     int is_gone = vfs_path_lookup(around.dentry, around.mount, text, REVALIDATE, &found);
-    tell(mask, cookie, parent, &name, before, is_gone ? 0 : inode_of(found.dentry));
+    notify(mask, cookie, parent, &name, before, is_gone ? 0 : inode_of(found.dentry));
     if (!is_gone) path_put(&found);
   }
   if (kept) dput(kept);
@@ -110,7 +110,7 @@ static int read_number(const char *text, u32 *value) {
 
 struct kernel_param;
 
-/* The text is the caller's page, and ours while this runs: see param_attr_store. */
+/* The line is in the caller's page, which may be changed while this runs: see param_attr_store. */
 static int set(const char *line, const struct kernel_param *parameter) {
   (void)parameter;
   u32 mask, cookie, length = 0;
@@ -123,7 +123,7 @@ static int set(const char *line, const struct kernel_param *parameter) {
   return raise(mask, cookie, path, slash + 1, path + length - (slash + 1));
 }
 
-/* --- what the kernel looks for in a module --------------------------------------------------- */
+/* --- what the kernel reads in a module ------------------------------------------------------- */
 
 static const char information[]
     __attribute__((section(".modinfo"), used, aligned(1))) =
@@ -158,7 +158,7 @@ static const struct {
 _Static_assert(sizeof parameter == KERNEL_PARAMETER_SIZE, "struct kernel_param");
 _Static_assert(sizeof operations == KERNEL_OPERATIONS_SIZE, "struct kernel_param_ops");
 
-#ifdef __aarch64__ /* its loader wants a place for jumps that are too far */
+#ifdef __aarch64__ /* its module loader requires sections for long jumps */
 __asm__(".pushsection .plt, \"ax\", %progbits\n.byte 0\n.popsection\n"
         ".pushsection .init.plt, \"a\", %progbits\n.byte 0\n.popsection\n"
         ".pushsection .text.ftrace_trampoline, \"ax\", %progbits\n.byte 0\n.popsection\n");

@@ -1,11 +1,10 @@
-/* Hands to the kernel what the host has seen in its shared folders, one event after the other.
+/* Passes events of the host's shared folders to the kernel module, one after the other.
  *
  *   events SOCKET FILE
  *
- * The host connects to SOCKET (engine/file_events/event_sender.py) and sends events, each of them ended
- * by a zero byte. FILE is the parameter of event_module.c, which takes one event with each write;
- * one that it refuses is about something that is gone again. Whoever connects waits for whoever was
- * there before.
+ * The host connects to SOCKET (engine/file_events/event_sender.py) and sends events, each ended by a
+ * zero byte. FILE is the parameter of event_module.c, which takes one event with each write; it
+ * refuses an event for a path that no longer exists. One connection is served at a time.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -14,11 +13,11 @@
 
 enum { ROOM = 65536 }; /* bytes; an event has less than 4200 */
 
-static void hand_over(int file, const char *event, size_t length) {
+static void pass_on(int file, const char *event, size_t length) {
   if (length > 0 && write(file, event, length) < 0) return;
 }
 
-/* Until the host hangs up, or sends what is no event. */
+/* Serve a connection until the host closes it, or sends something that is not an event. */
 static void serve(int connection, int file) {
   static char data[ROOM];
   size_t kept = 0;
@@ -27,7 +26,7 @@ static void serve(int connection, int file) {
     if (got <= 0) return;
     char *event = data, *end = data + kept + got, *zero;
     while ((zero = memchr(event, 0, end - event)) != NULL) {
-      hand_over(file, event, zero - event);
+      pass_on(file, event, zero - event);
       event = zero + 1;
     }
     kept = end - event;

@@ -1,12 +1,12 @@
-/* Adds containers' links to a flowtable, so that what their connections carry takes the short way.
+/* Adds containers' links to a flowtable, so that the kernel offloads their connections to it.
  *
  *   flows TABLE FLOWTABLE
  *
- * Both are there already (/etc/flows.nft, which says what they are for). A link is a container's when
- * it is a veth and the port of a bridge; the kernel tells of each, and takes out those that end.
- * Adding one that is in it changes nothing. Of a link that is not, connections take the long way, at
- * least in one direction, and nothing else is different. When the table is gone this ends, and whoever
- * starts it again makes the table first.
+ * Both exist already (/etc/flows.nft, which documents their purpose). A link belongs to a container
+ * when it is a veth and the port of a bridge. The kernel reports every link, and removes those that
+ * end. Adding a link again changes nothing. Connections of a link that is not in the flowtable are not
+ * offloaded, at least in one direction, and work all the same. This program ends when the table is
+ * deleted; `service` restarts it after making the table again.
  * See rtnetlink(7), and NFT_MSG_NEWFLOWTABLE in linux/netfilter/nf_tables.h.
  */
 #define _GNU_SOURCE
@@ -34,7 +34,7 @@ static int netlink(int protocol, unsigned groups) {
   return fd;
 }
 
-/* --- telling nf_tables -------------------------------------------------------------------------- */
+/* --- nf_tables ---------------------------------------------------------------------------------- */
 
 static struct nlmsghdr *begin(char **at, int type, int flags, int family, int resource) {
   struct nlmsghdr *head = (struct nlmsghdr *)*at;
@@ -56,10 +56,10 @@ static struct rtattr *put(char **at, int type, const void *data, size_t size) {
 
 static void put_text(char **at, int type, const char *text) { put(at, type, text, strlen(text) + 1); }
 
-/* Whatever was put since `from` is what it holds. */
+/* Set the length of the nested attribute `from`: it contains all that was put since. */
 static void close_nest(struct rtattr *from, char *at) { from->rta_len = at - (char *)from; }
 
-/* Whether it is in the flowtable now. */
+/* Add a link; returns whether it is in the flowtable now. */
 static bool add(int nft, const char *link) {
   char message[MESSAGE] __attribute__((aligned(NLMSG_ALIGNTO))) = {0}, *at = message;
   uint32_t ingress = htonl(NF_NETDEV_INGRESS), priority = htonl(0);
@@ -85,26 +85,26 @@ static bool add(int nft, const char *link) {
   errno = error;
   if (error == ENOENT && if_nametoindex(link) != 0) fail(flowtable);
   if (error != ENOENT) fprintf(stderr, "flows: %s: %s\n", link, strerror(error));
-  return false; /* mostly because it has ended meanwhile */
+  return false; /* usually because the link has ended meanwhile */
 }
 
-/* --- hearing of links --------------------------------------------------------------------------- */
+/* --- links -------------------------------------------------------------------------------------- */
 
-static void ask_for_all(int route) {
+static void request_all_links(int route) {
   struct {
     struct nlmsghdr head;
     struct ifinfomsg about;
-  } question = {{sizeof question, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 0, 0}, {0}};
-  if (send(route, &question, sizeof question, 0) < 0) fail("links");
+  } request = {{sizeof request, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 0, 0}, {0}};
+  if (send(route, &request, sizeof request, 0) < 0) fail("links");
 }
 
-/* Its name where the link is a container's, else NULL. */
+/* The link's name where it belongs to a container, else NULL. */
 static const char *container_link(struct nlmsghdr *head) {
   struct ifinfomsg *about = NLMSG_DATA(head);
   const char *name = NULL;
   bool is_port = false, is_veth = false;
   int left = IFLA_PAYLOAD(head);
-  if (about->ifi_family != AF_UNSPEC) return NULL; /* what a bridge says of its port */
+  if (about->ifi_family != AF_UNSPEC) return NULL; /* a bridge's report about its port */
   for (struct rtattr *it = IFLA_RTA(about); RTA_OK(it, left); it = RTA_NEXT(it, left)) {
     if (it->rta_type == IFLA_IFNAME) name = RTA_DATA(it);
     if (it->rta_type == IFLA_MASTER) is_port = true;
@@ -117,8 +117,8 @@ static const char *container_link(struct nlmsghdr *head) {
   return is_port && is_veth ? name : NULL;
 }
 
-/* The kernel tells of a link at each change of it: each is added once. Numbers of links only grow. */
-static void take(int nft, struct nlmsghdr *head) {
+/* The kernel reports a link at each change of it: add it once. Link numbers only grow. */
+static void handle_link(int nft, struct nlmsghdr *head) {
   static bool known[KNOWN];
   bool *is_known = &known[((struct ifinfomsg *)NLMSG_DATA(head))->ifi_index % KNOWN];
   const char *name = head->nlmsg_type == RTM_NEWLINK ? container_link(head) : NULL;
@@ -127,20 +127,20 @@ static void take(int nft, struct nlmsghdr *head) {
 }
 
 int main(int count, char **words) {
-  static char told[ROOM] __attribute__((aligned(NLMSG_ALIGNTO)));
+  static char buffer[ROOM] __attribute__((aligned(NLMSG_ALIGNTO)));
   if (count != 3) {
     fprintf(stderr, "usage: flows TABLE FLOWTABLE\n");
     return 2;
   }
   table = words[1], flowtable = words[2];
   int route = netlink(NETLINK_ROUTE, RTMGRP_LINK), nft = netlink(NETLINK_NETFILTER, 0);
-  ask_for_all(route);
+  request_all_links(route);
   for (;;) {
-    ssize_t size = recv(route, told, sizeof told, 0);
-    if (size < 0 && errno == ENOBUFS) ask_for_all(route); /* it could not keep all for us */
+    ssize_t size = recv(route, buffer, sizeof buffer, 0);
+    if (size < 0 && errno == ENOBUFS) request_all_links(route); /* the socket's buffer was full */
     else if (size < 0) fail("links");
     int left = size > 0 ? size : 0;
-    for (struct nlmsghdr *it = (struct nlmsghdr *)told; NLMSG_OK(it, left); it = NLMSG_NEXT(it, left))
-      if (it->nlmsg_type == RTM_NEWLINK || it->nlmsg_type == RTM_DELLINK) take(nft, it);
+    for (struct nlmsghdr *it = (struct nlmsghdr *)buffer; NLMSG_OK(it, left); it = NLMSG_NEXT(it, left))
+      if (it->nlmsg_type == RTM_NEWLINK || it->nlmsg_type == RTM_DELLINK) handle_link(nft, it);
   }
 }

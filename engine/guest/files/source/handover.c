@@ -1,10 +1,10 @@
-/* Waits, in a machine that goes on from a template, for what the host hands over, once.
+/* Receives the boot files, once, in a machine that continues from a boot checkpoint.
  *
  *   handover SOCKET FILE
  *
- * The host connects to SOCKET (vm/lifecycle/boot_steps.py) and sends MAGIC, the number of bytes that follow the
- * head, what time it is, random bytes (seed.h), and then a tar, which becomes FILE. The answer is "ok",
- * and the end of this program; who hangs up before that, may come again.
+ * The host connects to SOCKET (vm/lifecycle/boot_steps.py) and sends a head and a tar, which becomes
+ * FILE. The head is MAGIC, the length of the tar, the time, and random bytes (seed.h). This program
+ * answers "ok" and ends; a host that disconnects before that may connect again.
  */
 #define _GNU_SOURCE
 #include <time.h>
@@ -22,7 +22,7 @@ struct head {
   uint8_t seed[SEED];
 };
 
-static bool take(int from, void *data, size_t length) {
+static bool receive_all(int from, void *data, size_t length) {
   for (size_t had = 0; had < length;) {
     ssize_t got = recv(from, (char *)data + had, length - had, 0);
     if (got <= 0) return false;
@@ -31,13 +31,13 @@ static bool take(int from, void *data, size_t length) {
   return true;
 }
 
-static bool keep(int from, uint64_t length, const char *path) {
+static bool save(int from, uint64_t length, const char *path) {
   char block[65536];
   int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) fail(path);
   while (length > 0) {
     size_t next = length < sizeof block ? length : sizeof block;
-    if (!take(from, block, next)) break;
+    if (!receive_all(from, block, next)) break;
     if (write(file, block, next) != (ssize_t)next) fail(path);
     length -= next;
   }
@@ -47,12 +47,12 @@ static bool keep(int from, uint64_t length, const char *path) {
 
 static bool serve(int connection, const char *path) {
   struct head head;
-  if (!take(connection, &head, sizeof head) || memcmp(head.magic, MAGIC, sizeof MAGIC) != 0)
+  if (!receive_all(connection, &head, sizeof head) || memcmp(head.magic, MAGIC, sizeof MAGIC) != 0)
     return false;
   struct timespec now = {.tv_sec = head.seconds, .tv_nsec = head.nanoseconds};
   if (!stir(head.seed)) fail("/dev/urandom");
   if (clock_settime(CLOCK_REALTIME, &now) < 0) fail("clock_settime");
-  return keep(connection, head.length, path) && send(connection, "ok\n", 3, MSG_NOSIGNAL) == 3;
+  return save(connection, head.length, path) && send(connection, "ok\n", 3, MSG_NOSIGNAL) == 3;
 }
 
 int main(int count, char **words) {

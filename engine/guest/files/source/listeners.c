@@ -1,4 +1,4 @@
-/* Tells the host which ports containers listen on in the guest's own network (`--network host`).
+/* Reports to the host which ports containers listen on in the guest's network (`--network host`).
  *
  *   listeners SOCKET CGROUPS TRACING
  *
@@ -6,13 +6,13 @@
  * list at once, and again after each change: lines such as "tcp 0.0.0.0 8080 CONTAINER", with the
  * container's id, and an empty line at the end.
  *
- * sock_diag(7) lists the sockets of this network namespace and says each one's cgroup, whose path has
- * the container's id. So a socket of the guest's own services is never in the list. UDP does not
- * listen: a socket counts that is bound and not connected.
+ * sock_diag(7) lists the sockets of this network namespace with their cgroups, whose paths have the
+ * container's id. So a socket of the guest's own services is never in the list. UDP does not listen: a
+ * socket counts that is bound and not connected.
  *
- * Trace events say when to look again: a TCP socket begins or ceases to listen, a UDP socket is bound
- * or closed. They are enabled only while the host is connected. CGROUPS and TRACING are where the
- * file systems cgroup2 and tracefs are.
+ * Trace events trigger a new list: a TCP socket begins or ceases to listen, a UDP socket is bound or
+ * closed. They are enabled only while the host is connected. CGROUPS and TRACING are the mount points
+ * of cgroup2 and tracefs.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -39,7 +39,7 @@ enum { KERNFS_HANDLE = 0xfe };                   /* FILEID_KERNFS of linux/expor
 struct listener {
   char line[LINE];
   uint64_t cookie; /* the kernel's own number of the socket */
-  int64_t since;   /* the first look that has seen it */
+  int64_t since;   /* the time of the first list with it */
   bool is_ephemeral_udp;
 };
 
@@ -56,7 +56,7 @@ static int64_t now(void) {
   return it.tv_sec * 1000 + it.tv_nsec / 1000000;
 }
 
-/* --- whose socket it is -------------------------------------------------------------------------- */
+/* --- the container of a socket ------------------------------------------------------------------- */
 
 /* The first part of a cgroup's path that is a container's id; false where there is none. */
 static bool find_id(const char *path, char id[ID + 1]) {
@@ -92,7 +92,7 @@ static bool container_of(uint64_t cgroup, char id[ID + 1]) {
 
 /* --- the list ------------------------------------------------------------------------------------ */
 
-/* What the kernel chooses ports from for who asks for none, as clients do. */
+/* Whether the kernel may have chosen the port, as it does for clients. */
 static bool is_ephemeral(int port) {
   static int first, last;
   if (last == 0) {
@@ -103,7 +103,7 @@ static bool is_ephemeral(int port) {
   return port >= first && port <= last;
 }
 
-/* One that serves IPv4 too is told by its IPv4 address. */
+/* A socket that serves IPv4 too is reported with its IPv4 address. */
 static void write_address(struct inet_diag_msg *it, bool only_v6, char text[INET6_ADDRSTRLEN]) {
   struct in6_addr address;
   memcpy(&address, it->id.idiag_src, sizeof address);
@@ -135,8 +135,8 @@ static void add(struct list *list, struct nlmsghdr *head, const char *protocol) 
   memcpy(&made->cookie, it->id.idiag_cookie, sizeof made->cookie);
 }
 
-/* Whether the kernel has told all. */
-static bool take(struct list *list, char *answer, ssize_t size, const char *protocol) {
+/* Add the sockets in the kernel's answer; returns whether the answer is complete. */
+static bool read_answer(struct list *list, char *answer, ssize_t size, const char *protocol) {
   int left = size;
   for (struct nlmsghdr *it = (struct nlmsghdr *)answer; NLMSG_OK(it, left); it = NLMSG_NEXT(it, left)) {
     if (it->nlmsg_type == NLMSG_DONE) return true;
@@ -149,27 +149,27 @@ static bool take(struct list *list, char *answer, ssize_t size, const char *prot
   return false;
 }
 
-static void ask(struct list *list, int family, int protocol, const char *name, int state) {
+static void query(struct list *list, int family, int protocol, const char *name, int state) {
   static char answer[ROOM] __attribute__((aligned(NLMSG_ALIGNTO)));
   static int diag = -1;
   struct {
     struct nlmsghdr head;
     struct inet_diag_req_v2 about;
-  } question = {
-      {sizeof question, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0},
+  } request = {
+      {sizeof request, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0},
       {.sdiag_family = family, .sdiag_protocol = protocol, .idiag_states = 1 << state},
   };
   if (diag < 0) diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-  if (diag < 0 || send(diag, &question, sizeof question, 0) < 0) fail("sock_diag");
+  if (diag < 0 || send(diag, &request, sizeof request, 0) < 0) fail("sock_diag");
   ssize_t size;
   do {
     size = recv(diag, answer, sizeof answer, 0);
     if (size < 0) fail("sock_diag");
-  } while (!take(list, answer, size, name));
+  } while (!read_answer(list, answer, size, name));
 }
 
-/* A client that sends datagrams looks like a server. Few of them last: so one on a port that the kernel
- * may have chosen counts when it has been there for a while. Whether one is too young. */
+/* A client that sends datagrams looks like a server, but is usually short-lived. So a UDP socket on an
+ * ephemeral port counts only after AGE. Returns whether one was left out. */
 static bool leave_out_young(struct list *list, const struct list *before, int64_t moment) {
   bool found = false;
   for (struct listener *it = list->of; it < list->of + list->count; it++) {
@@ -197,23 +197,24 @@ static void write_text(const struct list *list, char text[TEXT]) {
 }
 
 static struct list seen;
-static char told[TEXT]; /* "" when the host has been told nothing */
+static char reported[TEXT]; /* the last list sent to the host; "" for none */
 
-/* Tells the host what has changed. Returns whether to look again in a while; -1 when it has gone. */
-static int look(int connection) {
+/* Sends the list if it has changed. Returns whether to look again after AGE; -1 when the host has
+ * disconnected. */
+static int report(int connection) {
   static struct list list;
   static char text[TEXT];
   list.count = 0;
-  ask(&list, AF_INET, IPPROTO_TCP, "tcp", LISTEN);
-  ask(&list, AF_INET6, IPPROTO_TCP, "tcp", LISTEN);
-  ask(&list, AF_INET, IPPROTO_UDP, "udp", CLOSE);
-  ask(&list, AF_INET6, IPPROTO_UDP, "udp", CLOSE);
+  query(&list, AF_INET, IPPROTO_TCP, "tcp", LISTEN);
+  query(&list, AF_INET6, IPPROTO_TCP, "tcp", LISTEN);
+  query(&list, AF_INET, IPPROTO_UDP, "udp", CLOSE);
+  query(&list, AF_INET6, IPPROTO_UDP, "udp", CLOSE);
   bool again = leave_out_young(&list, &seen, now());
   qsort(list.of, list.count, sizeof *list.of, compare);
   seen = list;
   write_text(&list, text);
-  if (strcmp(text, told) == 0) return again;
-  strcpy(told, text);
+  if (strcmp(text, reported) == 0) return again;
+  strcpy(reported, text);
   size_t length = strlen(text), sent = 0;
   while (sent < length) {
     ssize_t got = write(connection, text + sent, length - sent);
@@ -223,7 +224,7 @@ static int look(int connection) {
   return again;
 }
 
-/* --- when to look -------------------------------------------------------------------------------- */
+/* --- trace events -------------------------------------------------------------------------------- */
 
 #define OURS "instances/galley"
 
@@ -235,15 +236,15 @@ static int open_trace(const char *file, int flags) {
   return fd;
 }
 
-/* What is there already may stay. */
+/* Append a line; it may exist already. */
 static void put(const char *file, const char *text) {
   int fd = open_trace(file, O_WRONLY | O_APPEND);
   if (write(fd, text, strlen(text)) < 0 && errno != EEXIST) fail(text);
   close(fd);
 }
 
-/* Makes the events, which cost nothing until they are enabled. Those of UDP are for this network
- * namespace; an instance has events and buffers of its own. */
+/* Defines the events, which cost nothing until they are enabled. Those of UDP are limited to this
+ * network namespace; the instance has its own events and buffers. */
 static void prepare(void) {
   char udp[128], tcp[128], instance[256];
   struct stat network;
@@ -251,7 +252,7 @@ static void prepare(void) {
   if (mkdir(instance, 0700) < 0 && errno != EEXIST) fail(instance);
   if (stat("/proc/self/ns/net", &network) < 0) fail("namespace");
   put(OURS "/buffer_size_kb", "16");
-  put(OURS "/buffer_percent", "0"); /* each event is told at once */
+  put(OURS "/buffer_percent", "0"); /* each event wakes the reader at once */
   const char *of = "network=sk->__sk_common.skc_net.net->ns.inum";
   const char *functions[] = {"udp_v4_get_port", "udp_v6_get_port", "udp_lib_unhash"};
   for (int i = 0; i < 3; i++) {
@@ -276,17 +277,17 @@ static void enable(const char *is_on) {
 }
 
 static void drop(int events) {
-  static char trash[ROOM];
-  while (read(events, trash, sizeof trash) > 0) continue;
+  static char discarded[ROOM];
+  while (read(events, discarded, sizeof discarded) > 0) continue;
 }
 
-/* Until the host hangs up. Events that come together are answered by one look, and that by a second
- * one: an event comes before what it tells of, and a datagram socket may be connected afterwards. */
-static void follow(int connection, int events) {
+/* Serve a connection until the host closes it. One report follows a burst of events, and a second one
+ * after AGE: an event precedes its change, and a UDP socket may be connected afterwards. */
+static void serve(int connection, int events) {
   struct pollfd waits[] = {{connection, POLLIN, 0}, {events, POLLIN, 0}};
   int64_t due = now(), last = 0;
   bool has_changed = false;
-  told[0] = 0, seen.count = 0;
+  reported[0] = 0, seen.count = 0;
   for (;;) {
     int64_t left = due - now();
     int most = due == NEVER ? -1 : left > 0 ? left : 0;
@@ -299,7 +300,7 @@ static void follow(int connection, int events) {
     }
     if (now() < due) continue;
     drop(events);
-    int again = look(connection);
+    int again = report(connection);
     if (again < 0) return;
     last = now();
     due = again || has_changed ? last + AGE : NEVER;
@@ -323,7 +324,7 @@ int main(int count, char **words) {
       events = open_trace(OURS "/trace_pipe", O_RDONLY | O_NONBLOCK);
     }
     enable("1");
-    follow(connection, events);
+    serve(connection, events);
     enable("0");
     close(connection);
   }

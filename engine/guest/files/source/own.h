@@ -1,4 +1,4 @@
-/* What Galley's own programs in the guest share: how they give up, and how they can be reached. */
+/* Functions that Galley's programs in the guest share: exit with an error, listen on a socket. */
 #pragma once
 #include <errno.h>
 #include <stdio.h>

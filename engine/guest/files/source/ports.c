@@ -1,10 +1,10 @@
-/* Holds ports of the guest for the host, so that dockerd does not choose them.
+/* Reserves ports of the guest for the host, so that dockerd does not choose them.
  *
  *   ports SOCKET
  *
- * The host connects to SOCKET (engine/ports/reserved_ports.py) and sends lines such as "tcp 20005", the last
- * one empty. The answer is "held"; they are free again when it hangs up. A port that somebody has
- * already dockerd would not choose anyway.
+ * The host connects to SOCKET (engine/ports/reserved_ports.py) and sends lines such as "tcp 20005", the
+ * last one empty. The answer is "held"; the ports are free again when the host disconnects. A port that
+ * is in use already is skipped: dockerd would not choose it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -13,7 +13,7 @@
 
 #include "own.h"
 
-/* Without SO_REUSEADDR, so that nobody else can have it, listening or not. Until this process ends. */
+/* Binds the port until this process ends; without SO_REUSEADDR, so that no other socket can. */
 static void hold(const char *protocol, int port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
   int fd = socket(AF_INET, strcmp(protocol, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM, 0);
@@ -23,12 +23,12 @@ static void hold(const char *protocol, int port) {
 static void serve(int connection) {
   char line[64], protocol[4];
   int port;
-  FILE *asked = fdopen(connection, "r");
-  if (asked == NULL) return;
-  while (fgets(line, sizeof line, asked) != NULL && line[0] != '\n')
+  FILE *requests = fdopen(connection, "r");
+  if (requests == NULL) return;
+  while (fgets(line, sizeof line, requests) != NULL && line[0] != '\n')
     if (sscanf(line, "%3s %d", protocol, &port) == 2) hold(protocol, port);
   if (write(connection, "held\n", 5) < 0) return;
-  while (fgets(line, sizeof line, asked) != NULL) continue;
+  while (fgets(line, sizeof line, requests) != NULL) continue;
 }
 
 int main(int count, char **words) {
@@ -36,7 +36,7 @@ int main(int count, char **words) {
     fprintf(stderr, "usage: ports SOCKET\n");
     return 2;
   }
-  signal(SIGCHLD, SIG_IGN); /* nobody asks how they ended */
+  signal(SIGCHLD, SIG_IGN); /* children are reaped without wait() */
   int listening = listen_at(words[1], 0, 64);
   for (;;) {
     int connection = accept4(listening, NULL, NULL, SOCK_CLOEXEC);

@@ -1,10 +1,10 @@
-/* Keeps one sealed copy of a program in memory, and a name that leads to it.
+/* Keeps one sealed copy of a program in memory, and a symbolic link to it.
  *
  *   sealed PROGRAM LINK
  *
- * runc copies itself into memory for every container and every exec, so that what runs in one cannot
- * write to the program (CVE-2019-5736): fourteen megabytes each, and a machine of two gigabytes has
- * no room for two hundred. One that runs from a sealed memory file already is left as it is.
+ * runc copies itself into memory for every container and every exec, so that a container cannot write
+ * to the program (CVE-2019-5736): fourteen megabytes each, and a machine of two gigabytes has no room
+ * for two hundred copies. A runc that runs from a sealed memory file makes no copy.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -27,8 +27,8 @@ static int copy_of(const char *path) {
   return copy;
 }
 
-/* Whoever looks for it finds the old one or this one. */
-static void name_it(int copy, const char *link) {
+/* Replace the link atomically. */
+static void set_link(int copy, const char *link) {
   char target[64], fresh[4096];
   snprintf(target, sizeof target, "/proc/%d/fd/%d", getpid(), copy);
   if (snprintf(fresh, sizeof fresh, "%s.new", link) >= (int)sizeof fresh) {
@@ -44,6 +44,6 @@ int main(int count, char **words) {
     fprintf(stderr, "usage: sealed PROGRAM LINK\n");
     return 2;
   }
-  name_it(copy_of(words[1]), words[2]);
+  set_link(copy_of(words[1]), words[2]);
   for (;;) pause();
 }

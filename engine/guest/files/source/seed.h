@@ -1,5 +1,5 @@
-/* Random bytes from the host, for a guest that goes on with a memory that others go on with too:
- * without bytes of its own each would draw the same keys. */
+/* Random bytes from the host, for a guest that resumes from a memory that others resume from, too:
+ * without bytes of its own, each would generate the same keys. */
 #include <fcntl.h>
 #include <linux/random.h>
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 
 enum { SEED = 64 };
 
-/* Mixed in, and what was drawn from so far thrown away at once, not within a minute. */
+/* Mix them into the kernel's pool and reseed its generator at once, not within a minute. */
 static bool stir(const uint8_t *seed) {
   struct {
     struct rand_pool_info about;

@@ -1,7 +1,7 @@
-/* Makes the memory of this machine smaller for who copies it without its zeros, the host.
+/* Makes the memory of this machine smaller for the host, which copies it without zero pages.
  *
- * What the host has of free memory is what was just freed, and blocks that are too small for the
- * kernel to report them (`upkeep`). Reports come two seconds late, and a sixteenth at a time. */
+ * Of the guest's free memory the host still holds what was just freed, and blocks that are too small
+ * for free page reporting (`upkeep`). Reports are two seconds late, of a sixteenth at a time. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 enum {
-  STEP = 4 << 20,     /* bytes between two looks at the time */
+  STEP = 4 << 20,     /* bytes between two checks of the time */
   SPARED = 32 << 20, /* bytes of cold files that a shrink leaves: dockerd's own are among them, and
-                        to read them again makes the next start slower than to copy them */
+                        reading them again delays the next start more than copying them */
   WORTH_ZEROING = 16 << 20, /* bytes of free memory; less is copied as soon as it is zeroed */
   SHRINK_LIMIT = 200, /* ms after which a shrink begins nothing more */
   RECLAIM_LIMIT = 5000, /* ms that a reclaim may spend on cold files */
@@ -73,8 +73,8 @@ static uint64_t unreported(void) {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Drops what was read once and not again, down to `spared` bytes. The kernel refuses where it finds
- * less than was asked. */
+/* Drops file pages that were read once and not again, down to `spared` bytes. The kernel refuses where
+ * it finds less than was requested. */
 static void drop_cold_files(uint64_t spared, int64_t until) {
   char some[32];
   snprintf(some, sizeof some, "%d swappiness=0", STEP);
@@ -83,8 +83,8 @@ static void drop_cold_files(uint64_t spared, int64_t until) {
     if (!write_to("/sys/fs/cgroup/memory.reclaim", some)) break;
 }
 
-/* The kernel hands out its smallest free blocks first, and of those what was freed last. The keeper
- * is locked in memory, so the kernel fills what can be written at once: step by step, then. */
+/* The kernel allocates its smallest free blocks first, and of those the last freed one. The keeper is
+ * locked in memory, so the kernel fills writable pages at once: hence step by step. */
 static void zero_free_memory(uint64_t bytes, int64_t until) {
   char *area =
       mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -98,20 +98,20 @@ static void zero_free_memory(uint64_t bytes, int64_t until) {
   munmap(area, bytes);
 }
 
-/* Files of programs that run in part stay as they are where the kernel only drops its caches. Of the
- * data disk alone: a sync of everything waits for the host's folders too. */
+/* drop_caches leaves files that running programs have mapped; drop_cold_files drops their unused parts.
+ * Only the data disk is synced: a sync of all file systems would wait for the host's folders, too. */
 static bool reclaim(int disk) {
   if (syncfs(disk) < 0 || !write_to("/proc/sys/vm/drop_caches", "1")) return false;
   drop_cold_files(0, now() + RECLAIM_LIMIT);
   return write_to("/proc/sys/vm/compact_memory", "1");
 }
 
-/* At most half of what is free is zeroed, for others need memory meanwhile. */
+/* At most half of the free memory is zeroed, for other processes need memory meanwhile. */
 static bool shrink(int disk) {
   int64_t began = now();
   uint64_t small = unreported(), free_before = meminfo("MemFree:");
   if (syncfs(disk) < 0) return false;
-  /* To zero a page takes twice as long as to drop it. */
+  /* Zeroing a page takes twice as long as dropping it. */
   drop_cold_files(SPARED, began + SHRINK_LIMIT / 3);
   uint64_t free_now = meminfo("MemFree:");
   uint64_t bytes = small + (free_now > free_before ? free_now - free_before : 0);
