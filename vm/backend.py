@@ -68,7 +68,7 @@ class Backend(Protocol):
     def create(self, directory: MachineDir, spec: MachineSpec) -> None:
         """Make what `start` needs (data disk, uuid). Repeating it changes nothing.
 
-        Raises DiskFull. Grows the data disk when `spec` asks for more; never shrinks it.
+        Raises DiskFull. Grows the data disk when `spec` has a larger one; never shrinks it.
         """
 
     def start(

@@ -1,7 +1,7 @@
 """What a backend may be able to do beyond `vm.backend.Backend`: one small Protocol for each.
 
 A backend has a capability as an attribute, which is set when the backend is made and is None where
-this computer, or the backend, lacks it. Code that uses a capability takes that object, and says
+this computer, or the backend, lacks it. Code that uses a capability takes that object, and defines
 what happens without it. Each docstring gives the order of calls. Next: `docs/dev/backends.md`.
 """
 

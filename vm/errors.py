@@ -23,7 +23,7 @@
     │   ├── SnapshotRefused          its name is taken or impossible, or there is none of that name
     │   ├── BackendFailed            QEMU, WSL or Hyper-V refused a command
     │   ├── NotResumable             the suspended state does not fit any more, or is damaged
-    │   └── Cancelled                the user asked for it
+    │   └── Cancelled                the user cancelled it
     ├── EngineError                  dockerd (raised in `engine`)
     │   ├── EngineUnreachable        the socket does not answer
     │   ├── EngineRefused            dockerd answered with an error
@@ -36,10 +36,10 @@
         ├── SupervisorGone           the supervisor ended, or did not start
         └── VersionMismatch          the supervisor is of another version
 
-A class says what a caller can do about it; the code of its message (`vm/messages`) says exactly
-what happened. An error crosses the control socket as a `Problem` and becomes an exception again on
-the other side (`to_problem`, `from_problem`). It becomes text for people in `engine/cli/output.py`
-and nowhere else on the command line.
+An error's class determines how a caller can react; the code of its message (`vm/messages`)
+identifies what happened. An error crosses the control socket as a `Problem` and becomes an
+exception again on the other side (`to_problem`, `from_problem`). On the command line, only
+`engine/cli/output.py` turns it into text for people.
 """
 
 from collections.abc import Callable

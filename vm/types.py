@@ -50,7 +50,7 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class MachineSpec(msgspec.Struct, frozen=True):
-    """What the user asks for. A change of any field needs a restart; `disk_bytes` only grows."""
+    """The requested machine. A change of any field needs a restart; `disk_bytes` only grows."""
 
     cpus: int
     memory_bytes: int

@@ -147,7 +147,7 @@ def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, dict[str, str]]:
         f"--architectures={arch}",
         f"--include={','.join([*recipe.PACKAGES, _KERNELS[arch]])}",
         *(f"--aptopt={option}" for option in options),
-        # Printed, not written to a file: without root, the hook runs as a user who may not write.
+        # Printed, not written to a file: without root, the hook's user has no write access.
         '--extract-hook=ls "$1/var/cache/apt/archives"',
         suite,
         str(tar),

@@ -20,15 +20,16 @@ from vm.messages import Text
 log = logging.getLogger(__name__)
 
 
-def current_image(home: Home, channel: str, tell: Callable[[Text], None]) -> Path:
-    """The directory of a verified image. Raises HostError, ImageDamaged, Cancelled (by `tell`)."""
-    image = build(home.images, channel=Channel(channel), progress=tell)
+def current_image(home: Home, channel: str, progress: Callable[[Text], None]) -> Path:
+    """The directory of a verified image. Raises HostError, ImageDamaged, and what `progress`
+    raises."""
+    image = build(home.images, channel=Channel(channel), progress=progress)
     try:
         verify(image)
     except ImageDamaged as damage:
         log.warning("%s; building it again", damage.summary)
-        tell(RECIPE_AGAIN.text(damage=damage))
+        progress(RECIPE_AGAIN.text(damage=damage))
         shutil.rmtree(image)
-        image = build(home.images, channel=Channel(channel), progress=tell)
+        image = build(home.images, channel=Channel(channel), progress=progress)
         verify(image)
     return image

@@ -18,7 +18,7 @@ SKELETON = "share/galley/skeleton"
 
 
 def load_modules(tree: PackageTree) -> tuple[str, dict[str, kernel.Module]]:
-    """The kernel's version, and the modules the recipe asks for."""
+    """The kernel's version, and the modules that the recipe lists."""
     paths = {posixpath.basename(name): name for name in tree.names("usr/lib/modules/*.ko*")}
     if not paths:
         raise HostError(RECIPE_NO_MODULES)

@@ -78,9 +78,9 @@ class Forwarder:
         """The thread's selector, and the socket that wakes it. Raises OSError."""
         with contextlib.ExitStack() as undo:
             watched = undo.enter_context(selectors.DefaultSelector())
-            waker, heard = map(undo.enter_context, socket.socketpair())
-            watched.register(heard, selectors.EVENT_READ)
-            _start("port-forwarder", self._serve, watched, heard)
+            waker, woken = map(undo.enter_context, socket.socketpair())
+            watched.register(woken, selectors.EVENT_READ)
+            _start("port-forwarder", self._serve, watched, woken)
             undo.pop_all()
         return watched, waker
 
@@ -100,15 +100,15 @@ class Forwarder:
             self._watched.unregister(waiting)
         waiting.close()
 
-    def _serve(self, watched: selectors.BaseSelector, heard: socket.socket) -> None:
-        with heard, watched:
+    def _serve(self, watched: selectors.BaseSelector, woken: socket.socket) -> None:
+        with woken, watched:
             while True:
                 ready = watched.select(QUIET)
                 failure = None
                 with self._lock:
                     for key, _ in ready:
-                        if key.fileobj is heard:
-                            if not heard.recv(4096):
+                        if key.fileobj is woken:
+                            if not woken.recv(4096):
                                 return
                         elif watched.get_map().get(key.fd) == key:  # not closed since
                             try:
@@ -139,7 +139,7 @@ class Forwarder:
 
     def _forget_idle_senders(self) -> None:
         before = time.monotonic() - QUIET
-        for key in [key for key, sender in self._senders.items() if sender.heard < before]:
+        for key in [key for key, sender in self._senders.items() if sender.last_active < before]:
             self._forget(key)
 
     def _forget(self, key: tuple[socket.socket, Address]) -> None:
@@ -152,19 +152,19 @@ class _Sender:
     def __init__(self, front: socket.socket, address: Address, there: Address) -> None:
         self._front = front
         self._address = address
-        self.heard = time.monotonic()
+        self.last_active = time.monotonic()
         self.back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.back.setblocking(False)
         self.back.connect(there)
 
     def send(self, data: bytes) -> None:
-        self.heard = time.monotonic()
+        self.last_active = time.monotonic()
         self.back.send(data)
 
     def answer(self) -> None:
         with contextlib.suppress(OSError):  # no listener, or no buffer
             data = self.back.recv(DATAGRAM)
-            self.heard = time.monotonic()
+            self.last_active = time.monotonic()
             self._front.sendto(data, self._address)
 
 

@@ -1,4 +1,4 @@
-"""Who owns a path in folders where every user may create files, such as /tmp.
+"""Checks the owner of a path in folders where every user may create files, such as /tmp.
 
 Such a folder is sticky: only the owner of an entry can replace it. So a path is the user's own if,
 in every such folder on the path, the next part is. Below that, others write only where the user
@@ -18,7 +18,7 @@ MODE = 0o755  # of a folder that dockerd makes
 
 
 def foreign(path: str, *, make: bool = False) -> str | None:
-    """The first part of an absolute path that belongs to another user, in a folder where everybody
+    """The first part of an absolute path that belongs to another user, in a folder where every user
     may create one; links and their targets are checked. None: there is none.
 
     `make`: create a missing part there as the user's folder, before another user can.

@@ -251,14 +251,14 @@ class BootPlan:
         self._backend.create(self._directory, self._spec_or_raise())
 
     def _start(self, wait: Patience, note: Callable[[Text], None]) -> None:
-        spec, said = self._spec_or_raise(), Text("")
+        spec, last = self._spec_or_raise(), Text("")
 
-        def tell(text: Text) -> None:
-            nonlocal said
+        def note_change(text: Text) -> None:
+            nonlocal last
             wait.wait(0)
-            if text != said:
+            if text != last:
                 note(text)
-            said = text
+            last = text
 
         is_new = self._directory.data_is_new.exists()
         if is_new:
@@ -272,11 +272,11 @@ class BootPlan:
         checkpoints, afresh = self._backend.boot_checkpoints, self._afresh
         self._afresh = True  # for a second attempt
         if checkpoints is not None and not afresh:
-            checkpoints.start(self._directory, spec, options, tell)
+            checkpoints.start(self._directory, spec, options, note_change)
             return
         if checkpoints is not None:
             checkpoints.forget(self._directory)
-        self._backend.start(self._directory, spec, options, tell)
+        self._backend.start(self._directory, spec, options, note_change)
 
     def _resume(self, suspends: Suspends, note: Callable[[Text], None]) -> None:
         options = BootOptions(login_key=public_blob(self._directory.public_key))

@@ -1,4 +1,4 @@
-"""Chooses the accelerator: the first that boots a test guest, with a sentence that says why.
+"""Chooses the accelerator: the first that boots a test guest, with a sentence that explains it.
 
 That the device exists proves nothing: /dev/kvm opens on computers where QEMU then aborts on a
 register, or where a guest is far too slow. So the image's own kernel boots and powers off at once;
@@ -116,7 +116,7 @@ def _verdict(
 
 
 def boots(native: str, launch: Launch) -> tuple[bool, Text]:
-    """Boot the test guest: whether it came up, and a sentence about it."""
+    """Boot the test guest. Returns whether it booted, and a sentence about it."""
     guest = msgspec.structs.replace(
         launch, accelerator=native, cpus=min(launch.cpus, 2), memory_bytes=512 << 20
     )
