@@ -136,7 +136,7 @@ class SharesFolders(Protocol):
     """Makes folders of this computer appear in the guest, as `MachineSpec.shares` lists them.
 
     Order: `probe` before `Backend.start` gets a spec with shares. `Observation.spec.shares` then
-    lists those that are served, and `Observation.share_by` is the way they are. `watch` runs in a
+    lists those that are served, and `Observation.share_by` names the driver. `watch` runs in a
     thread from then on.
     """
 

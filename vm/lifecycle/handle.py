@@ -1,7 +1,7 @@
 """A supervisor's state of its machine: the published status, the guest's connection, the token that
 cancels a start, the watch for its exit.
 
-Only the machine's worker thread uses it, except for `cancel`. Next: `machine.py`.
+The machine's worker thread owns it, except for `cancel`. Next: `machine.py`.
 """
 
 import threading

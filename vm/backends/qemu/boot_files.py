@@ -47,7 +47,8 @@ def initramfs(directory: MachineDir, image: Path) -> Path:
 
 
 def save_words(directory: MachineDir, words: Iterable[str]) -> None:
-    """Save them for `message`, also of the next supervisor. Raises HomeUnusable, DiskFull."""
+    """Save the words for `message`, also under the next supervisor. Raises HomeUnusable,
+    DiskFull."""
     write_atomic(directory.words, " ".join(words).encode() + b"\n")
 
 

@@ -166,7 +166,7 @@ def _devices(launch: Launch) -> list[str]:
         *("-device", "virtio-rng-pci,rng=rng"),
         *("-device", "virtio-balloon-pci,free-page-reporting=on"),
         *("-chardev", f"socket,id=relay,path={_escaped(launch.relay_socket)},server=on,wait=off"),
-        # The thread of the vCPU that writes passes it on to the socket; the main loop sleeps on.
+        # The vCPU's thread that writes sends the data to the socket; the main loop is not woken.
         *("-device", "virtio-serial-pci,ioeventfd=off"),
         *("-device", "virtserialport,chardev=relay,name=galley.relay"),
     ]
