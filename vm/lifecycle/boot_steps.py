@@ -251,14 +251,14 @@ class BootPlan:
         self._backend.create(self._directory, self._spec_or_raise())
 
     def _start(self, wait: Patience, note: Callable[[Text], None]) -> None:
-        spec, last = self._spec_or_raise(), Text("")
+        spec, said = self._spec_or_raise(), Text("")
 
         def note_change(text: Text) -> None:
-            nonlocal last
+            nonlocal said
             wait.wait(0)
-            if text != last:
+            if text != said:
                 note(text)
-            last = text
+            said = text
 
         is_new = self._directory.data_is_new.exists()
         if is_new:
