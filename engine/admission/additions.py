@@ -1,20 +1,22 @@
 """What Galley adds to a request that says nothing about it: proxies, certificates, address pools.
 
-A new container or service gets the variables of the proxies in use. What the client has said about
-a variable holds, in small letters or capital ones, also that it is empty.
+A new container or service gets the variables of the proxies in use. A variable that the client
+sets, in small or capital letters, keeps its value, also an empty one.
 
-BuildKit gets the machine's certificates, as it trusts what this computer trusts only then:
-`docker buildx create` runs it in a container, which pulls by itself and knows only the authorities
-of its image. An image that somebody has made of it keeps its own, which may be authorities that no
-other has. BuildKit's is moby/buildkit of docker.io with any tag, and of another registry with none
-or one of upstream's (latest, master, buildx-stable-1, v0.31.0, and their -rootless). A builder with
-anything mounted at that place, above or below it, gets nothing.
+BuildKit gets the machine's certificates, so that it trusts what this computer trusts:
+`docker buildx create` runs it in a container, which pulls images itself and trusts only the
+authorities of its own image. A custom image that is derived from BuildKit's keeps its own
+certificates, which may include private authorities. BuildKit's image is moby/buildkit of docker.io
+with any tag, or of another registry without a tag or with one of upstream's (latest, master,
+buildx-stable-1, v0.31.0, and their -rootless). A builder with anything mounted at that place, above
+or below it, gets nothing.
 
 A new swarm gets a pool of addresses without those of the machine's own network. dockerd cuts the
-overlay networks out of 10.0.0.0/8, one /24 after another, and does not look which are in use. After
-"ingress" and a first network comes 10.0.2.0/24, where the machine has its address, its gateway and
-its resolver: containers on it reach none of them. A pool that the client names is kept. Next:
-`admission.py`; `engine/provisioning/proxies.py` and `certificates.py`, where the values are from.
+overlay networks out of 10.0.0.0/8, one /24 after another, and does not check which are in use.
+After "ingress" and a first network comes 10.0.2.0/24, where the machine has its address, its
+gateway and its resolver: containers on it reach none of them. A pool that the client names is kept.
+Next: `admission.py`; `engine/provisioning/proxies.py` and `certificates.py`, where the values are
+from.
 """
 
 import posixpath
@@ -37,14 +39,15 @@ _BUILDER = re.compile(
 
 
 def with_variables(env: tuple[str, ...], variables: Mapping[str, str]) -> tuple[str, ...]:
-    """An environment of NAME=VALUE with those of `variables` that it does not mention."""
-    said = {one.partition("=")[0].lower() for one in env}
-    more = (f"{name}={value}" for name, value in variables.items() if name.lower() not in said)
+    """`env` (NAME=VALUE), and those of `variables` that it does not set."""
+    names = {one.partition("=")[0].lower() for one in env}
+    more = (f"{name}={value}" for name, value in variables.items() if name.lower() not in names)
     return (*env, *more)
 
 
 def with_certificates(image: str, host: HostConfig) -> HostConfig:
-    """With the certificates, if `image` is a builder's and `host` has nothing at their place."""
+    """`host` with the certificates mounted, if `image` is BuildKit's and nothing else is mounted
+    there."""
     if not _BUILDER.fullmatch(image):
         return host
     targets = [
@@ -65,6 +68,7 @@ def with_pool(request: InitSwarm) -> InitSwarm:
 
 
 def _overlaps_certificates(target: str) -> bool:
-    """Whether it covers them, or is one of them, which could not be made in ours (read-only)."""
+    """Whether a mount at `target` would cover the certificates, or lie in their read-only
+    folder."""
     path, ours = PurePosixPath(posixpath.normpath(f"///{target}")), PurePosixPath(CERTIFICATES)
     return path.is_relative_to(ours) or ours.is_relative_to(path)

@@ -1,4 +1,4 @@
-"""What the bridge asks about a request before dockerd sees it.
+"""Checks and completes a request for the bridge, before dockerd sees it.
 
 `Admission` decodes the body of a creation once, lets each rule of this folder read and change the
 typed value, and writes the changes into the original bytes. Starts go to `engine/ports/starts.py`,
@@ -34,7 +34,7 @@ Answered = Callable[[], None]
 
 
 class Starts(Protocol):
-    """`engine.ports.starts.Starts`, as far as it is needed."""
+    """What is needed of `engine.ports.starts.Starts`."""
 
     def about_to(self, container: str) -> Answered | None: ...
     def about_to_serve(self, spec: ServiceSpec) -> Answered | None: ...
@@ -107,7 +107,7 @@ class Admission:
         return document.encode(additions.with_pool(document.value))
 
     def start(self, container: str) -> Answered | None:
-        """It, by name or id, is to start or restart. Raises NotShared, PortInUse, BackendFailed."""
+        """Before a start or restart of `container`. Raises NotShared, PortInUse, BackendFailed."""
         return self._starts.about_to(container)
 
     def settle(self) -> None:
@@ -115,12 +115,12 @@ class Admission:
         self._starts.settle()
 
     def swarm(self, verb: str) -> Answered | None:
-        """dockerd is to "init", "join" or "leave" one. Raises GalleyError."""
+        """Before dockerd handles "init", "join" or "leave" of a swarm. Raises GalleyError."""
         return self._swarming.about_to(verb)
 
 
 def _shared(host: HostConfig, sharing: Sharing) -> HostConfig:
-    """With paths as the guest has them. Raises NotShared."""
+    """`host` with the guest's paths. Raises NotShared."""
     binds_there = tuple(binds.checked(bind, sharing) for bind in host.binds)
     mounts = _shared_mounts(host.mounts, sharing)
     return msgspec.structs.replace(host, binds=binds_there, mounts=mounts)
@@ -139,8 +139,8 @@ def _shared_mount(mount: Mount, sharing: Sharing) -> Mount:
 
 
 def _document[V: msgspec.Struct](body: bytes, kind: type[V]) -> Document[V] | None:
-    """None for what dockerd refuses: no object, or a field of another type. Raises NotShared for an
-    object that dockerd may be able to read and Galley is not."""
+    """None for a body that dockerd refuses: no object, or a field of another type. Raises NotShared
+    for an object that Galley cannot read and dockerd may be able to."""
     try:
         return read(body, kind)
     except msgspec.ValidationError:

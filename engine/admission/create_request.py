@@ -14,7 +14,7 @@ PORT_NUMBERS = range(65536)
 
 
 class _Part(msgspec.Struct, frozen=True, rename="pascal", omit_defaults=True):
-    """Of a request."""
+    """A part of a request."""
 
 
 class BindOptions(_Part, frozen=True):
@@ -29,8 +29,8 @@ class Mount(_Part, frozen=True):
 
     @property
     def is_bind(self) -> bool:
-        """Whether it may bind a folder. In a service dockerd takes capital letters too, and no type
-        for a bind; in a container it refuses both."""
+        """Whether it may be a bind mount. For a service dockerd accepts capital letters too, and a
+        missing type as a bind; for a container it refuses both."""
         return self.type.upper() in ("", "BIND")
 
     @property
@@ -56,7 +56,7 @@ class CreateContainer(HostConfig, frozen=True):
 
     @property
     def host(self) -> HostConfig:
-        """The host configuration that counts."""
+        """The host configuration that dockerd uses."""
         if self.host_config is not None:
             return self.host_config
         return HostConfig(self.binds, self.mounts, self.tmpfs)
@@ -89,7 +89,7 @@ class PortConfig(_Part, frozen=True):
 
     @property
     def of_service(self) -> ServicePort:
-        """As dockerd keeps it, which takes capital letters too and has a default for each."""
+        """The port as dockerd stores it: in small letters, with the defaults."""
         return ServicePort(
             self.protocol.upper().lower() or "tcp",
             self.target_port,
@@ -120,7 +120,7 @@ class CreateService(_Part, frozen=True):
 
     @property
     def spec(self) -> ServiceSpec:
-        """The name and the ports that it is to publish, but for numbers that are none."""
+        """The name and the ports to publish, without invalid port numbers."""
         ports = self.endpoint_spec.ports if self.endpoint_spec else ()
         return ServiceSpec(
             self.name, ServicePorts(tuple(p.of_service for p in ports if p.is_valid))

@@ -53,8 +53,8 @@ class _Node(msgspec.Struct, frozen=True):
 
 
 class _Member(msgspec.Struct, frozen=True):
-    """Of an object, or of a list. `key`: up to the value, empty in a list. `field`: the attribute
-    of the struct, empty for a key that it does not declare."""
+    """A member of an object, or an element of a list. `key`: up to the value, empty in a list.
+    `field`: the attribute of the struct, empty for a key that it does not declare."""
 
     key: bytes
     field: str
@@ -78,7 +78,7 @@ def read[V: msgspec.Struct](body: bytes, kind: type[V]) -> Document[V]:
     """Decode an object. Raises msgspec.ValidationError for a value of another type than Go would
     accept, including a document that is no object, and the other errors of
     `engine.json_input.UNREADABLE` for what is no JSON in UTF-8."""
-    msgspec.json.decode(body, type=msgspec.Raw)  # checks all of it, which what follows relies on
+    msgspec.json.decode(body, type=msgspec.Raw)  # checks the whole document; the rest relies on it
     node = _read(_kind(kind), [body])
     if not isinstance(node.value, kind):
         raise msgspec.ValidationError("Expected `object`, got `null`")
@@ -112,8 +112,8 @@ def _read(kind: Type, values: Sequence[bytes]) -> _Node:
             return _read_map(given)
         case _:
             scalar = _SCALARS[type(kind)]
-            said: list[Any] = [msgspec.json.decode(value, type=scalar) for value in given]
-            return _Node(given[-1], said[-1])
+            decoded: list[Any] = [msgspec.json.decode(value, type=scalar) for value in given]
+            return _Node(given[-1], decoded[-1])
 
 
 def _check(kind: Type, replaced: Iterable[bytes]) -> None:
@@ -141,8 +141,8 @@ def _read_struct(kind: StructType, values: Sequence[bytes]) -> _Node:
         for at, (name, (written, _, value)) in enumerate(zip(names, members, strict=True))
         if not name or last[name] == at
     )
-    said = {name: node.value for name, node in nodes.items() if node.value is not None}
-    return _joined(frame, kept, kind.cls(**said))
+    fields = {name: node.value for name, node in nodes.items() if node.value is not None}
+    return _joined(frame, kept, kind.cls(**fields))
 
 
 def _read_list(item: Type, values: Sequence[bytes]) -> _Node:
@@ -161,11 +161,11 @@ def _read_list(item: Type, values: Sequence[bytes]) -> _Node:
 
 
 def _read_map(values: Sequence[bytes]) -> _Node:
-    """Of strings."""
+    """A map of strings."""
     frame, members = _members(values)
     kept = tuple(_Member(written, "", _Node(value)) for written, _, value in members)
-    said = {key: msgspec.json.decode(value, type=str | None) or "" for _, key, value in members}
-    return _joined(frame, kept, said)
+    texts = {key: msgspec.json.decode(value, type=str | None) or "" for _, key, value in members}
+    return _joined(frame, kept, texts)
 
 
 def _joined(frame: tuple[bytes, bytes], members: tuple[_Member, ...], value: Any) -> _Node:
@@ -206,8 +206,8 @@ def _folded(key: str) -> str:
 
 
 def _members(values: Sequence[bytes]) -> tuple[tuple[bytes, bytes], list[tuple[bytes, str, bytes]]]:
-    """The frame of the last object, and of all of them in order: what stands before a value, its
-    key and the value."""
+    """The frame of the last object, and the members of all of them in order: the text before a
+    value, its key and the value."""
     objects = [_split(value, b"{") for value in values]
     found = []
     for piece in itertools.chain.from_iterable(pieces for _, pieces in objects):

@@ -18,7 +18,7 @@ __all__ = ["Standing", "State", "disable", "enable", "login", "state"]
 
 
 def enable(home: Home) -> None:
-    """This Galley, instead of what the entry started before. Raises HostError."""
+    """Make the entry start this Galley, whatever it started before. Raises HostError."""
     _system().enable(login(home))
 
 
@@ -38,8 +38,8 @@ def login(home: Home) -> Login:
 
 
 def _galley() -> tuple[str, ...]:
-    """Our program, or Python with it: `pip install --user` puts programs elsewhere, and Windows
-    would open a console for ours."""
+    """The program `galley`, or Python with its module: `pip install --user` puts programs
+    elsewhere, and Windows would open a console for `galley`."""
     ours, windowed = own_folder() / "galley", Path(sys.executable).with_name("pythonw.exe")
     if sys.platform != "win32" and ours.exists():
         return (str(ours),)

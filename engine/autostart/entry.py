@@ -44,7 +44,7 @@ class System(Protocol):
     """The interface of the modules `linux`, `macos` and `windows`."""
 
     def enable(self, login: Login, /) -> None:
-        """From the next login on, whatever was in the way. Raises HostError."""
+        """Start at login from now on, whatever has turned it off. Raises HostError."""
 
     def disable(self, login: Login, /) -> None:
         """Remove the entry. Raises HostError."""
@@ -58,7 +58,7 @@ ENABLED, DISABLED = State(Standing.ENABLED), State(Standing.DISABLED)
 
 
 def turned_off() -> State:
-    """By the desktop's own list of what starts: the entry stays and does nothing."""
+    """The state of an entry that the desktop's own list has disabled."""
     return _elsewhere(HostError(AUTOSTART_TURNED_OFF))
 
 

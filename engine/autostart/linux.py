@@ -64,7 +64,7 @@ def state(login: Login) -> State:
 
 
 def path(login: Login) -> Path:
-    """Of the entry. A relative XDG_CONFIG_HOME does not count, says the Base Directory one."""
+    """The entry's path. The Base Directory Specification ignores a relative XDG_CONFIG_HOME."""
     given = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     folder = given if given.is_absolute() else Path.home() / ".config"
     return folder / "autostart" / f"{login.name}.desktop"
@@ -87,7 +87,7 @@ def _string(value: str) -> str:
 
 
 def _keys(text: str) -> dict[str, str]:
-    """Of the group [Desktop Entry], as they are written."""
+    """The keys of the group [Desktop Entry], unparsed."""
     _, _, group = f"\n{text}".partition("\n[Desktop Entry]")
     lines = (line.partition("=") for line in group.partition("\n[")[0].splitlines())
     return {key.strip(): value.strip() for key, sign, value in lines if sign and key[:1] != "#"}

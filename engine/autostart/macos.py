@@ -59,8 +59,8 @@ def path(login: Login) -> Path:
 
 
 def agent(login: Login) -> dict[str, object]:
-    """It may not leave its first process, so the command stays with the window. launchd's own PATH
-    has none of the folders where QEMU is installed."""
+    """An agent must not daemonize, so the command stays in the foreground. launchd's own PATH has
+    none of the folders where QEMU is installed."""
     return {
         "Label": login.name,
         "ProgramArguments": [*login.command, "--foreground"],
@@ -73,8 +73,8 @@ def agent(login: Login) -> dict[str, object]:
 
 
 def _is_disabled(login: Login) -> bool:
-    said = _launchctl("print-disabled", _domain())
-    return bool(re.search(rf'"{re.escape(login.name)}" => (true|disabled)', said))
+    labels = _launchctl("print-disabled", _domain())
+    return bool(re.search(rf'"{re.escape(login.name)}" => (true|disabled)', labels))
 
 
 def _launchctl(*words: str) -> str:

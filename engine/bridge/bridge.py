@@ -1,15 +1,15 @@
 """From the docker socket on this host to dockerd in the guest.
 
 A thread accepts; each connection gets two threads (`pump.py`), which block and cost nothing while
-nothing flows. Of what the bridge carries it reads only creations, starts and swarms
-(`requests.py`), which the owner's `admission` may refuse, change or delay. While there is no engine
-to reach, it reads a request's head and answers 503 with the reason, at once. A paused engine
-is resumed first (`activity.py`), by a new connection or by bytes on an open one. One that the
-resource saver has suspended is resumed only by a request that needs it (`deferred.py`).
+nothing flows. The bridge parses only requests that create or start a container or change the swarm
+(`requests.py`); `admission` may refuse, change or delay these. While there is no engine to reach,
+it reads a request's head and answers 503 with the reason, at once. A paused engine is resumed first
+(`activity.py`), by a new connection or by bytes on an open one. One that the resource saver has
+suspended is resumed only by a request that needs it (`deferred.py`).
 
-The listener stays bound from `open` to `close`, whatever happens to the machine. A dial makes one
-more try by itself when its connection turns out to be dead (`vm/guest/ssh_kept.py`). Next:
-`pump.py`, `requests.py`, `activity.py`, `unix.py`, `engine/dockerapi/http.py`.
+The listener stays bound from `open` to `close`, whatever happens to the machine. A dial retries
+once when its connection turns out to be dead (`vm/guest/ssh_kept.py`). Next: `pump.py`,
+`requests.py`, `activity.py`, `unix.py`, `engine/dockerapi/http.py`.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ PAUSE = 0.1  # seconds without accepting after an accept has failed (too many op
 
 
 class Listener(Protocol):
-    """What `unix.py` is, and a named pipe will be."""
+    """The interface of `unix.UnixListener`; on Windows a named pipe will implement it."""
 
     def open(self) -> None:
         """Raises MachineBusy, HomeUnusable."""
@@ -178,7 +178,8 @@ def _no_engine(error: OSError) -> Problem:
 
 
 def _refuse(client: Client, problem: Problem) -> None:
-    """Read the request first: who is answered before having asked sees a reset instead."""
+    """Read the request first: a client that is answered before it has sent its request sees a
+    reset."""
     until = time.monotonic() + HEAD_DEADLINE
 
     def receive(limit: int) -> bytes:

@@ -3,9 +3,9 @@
 Each direction ends by itself: a half-close arrives as a half-close, so that `docker run -i` may
 read what comes after the end of its input. A side that is lost ends both. A slow reader stops its
 writer: nothing is kept here but the one block in hand, and what `Requests` waits for. Where the
-guest's stream can (`Prompt`), an answer goes to the client without waking a thread for it, unless
-it has to wait: who hears that a container runs finds its ports open, and whose swarm is made or
-left finds live-restore as it is to be (`Admission`). Next: `bridge.py`, `deferred.py`.
+guest's stream supports it (`Prompt`), an answer goes to the client without waking a thread, unless
+it has to wait: a client that gets a start event finds the container's ports open, and a client
+whose swarm is made or left finds live-restore set (`Admission`). Next: `bridge.py`, `deferred.py`.
 """
 
 import contextlib
@@ -154,7 +154,7 @@ class Pump:
             while data := self._guest.recv(BLOCK):
                 if not is_interim(data):
                     self._let_pass()
-                if self._has_events and self._tells_a_start(data):
+                if self._has_events and self._ends_start_event(data):
                     self._admission.settle()
                 self._activity.answers(data)
                 self._client.sendall(data)
@@ -172,7 +172,7 @@ class Pump:
         self._activity.went(data)
         self.down += len(data)
 
-    def _tells_a_start(self, data: bytes) -> bool:
+    def _ends_start_event(self, data: bytes) -> bool:
         """Whether the event of a start ends in this block; it may have begun in the one before."""
         seen = self._before + data
         self._before = seen[-len(STARTED) + 1 :]
@@ -197,7 +197,7 @@ class Pump:
             while data := self._client.recv(BLOCK):
                 self._send(self._requests.feed(data))
             self._send(self._requests.rest())
-            if self._requests.may_be_hijacked:  # else it is only gone, which can wait
+            if self._requests.may_be_hijacked:  # else the client is gone: no need to wake
                 self._monitor.awake()
             self._guest.shutdown_write()
             is_whole = True

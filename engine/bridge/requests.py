@@ -1,10 +1,10 @@
-"""The requests of one connection, read as they pass, to find the few that Galley has a part in.
+"""The requests of one connection, read as they pass, to find the few that Galley handles.
 
-`Requests.feed` takes what the client sent and gives what goes on to dockerd: the same bytes, but
-for the body of a creation that the `Handler` changed. The handler is called for each request, and
-for creations, starts, swarms and events, before they go on. Only heads and the bodies of creations
-and of swarms are looked at, and held back until they are whole; everything else is counted. What is
-not HTTP/1 (a hijacked connection, HTTP/2, anything that we do not understand) goes on as it is, to
+`Requests.feed` takes what the client sent and returns what is passed on to dockerd: the same bytes,
+except for a body that the `Handler` changed. The handler is called for each request, and for
+creations, starts, swarms and events, before they go on. Only heads and the bodies of creations and
+of swarms are parsed, and held back until they are complete; all other bytes are only counted.
+Whatever is not HTTP/1 (a hijacked connection, HTTP/2, invalid framing) is passed on unchanged, to
 the end. Next: `pump.py` (the handler), `engine/admission/admission.py`.
 """
 
@@ -44,7 +44,7 @@ class Handler(Protocol):
     """Each method raises GalleyError when the request must not go on."""
 
     def create_container(self, body: bytes) -> bytes:
-        """The body of a creation in, the one to send instead out."""
+        """Takes the body of a creation, and returns the one to send instead."""
 
     def create_service(self, body: bytes) -> bytes:
         """The same for a service that is to be created or updated."""
@@ -53,20 +53,20 @@ class Handler(Protocol):
         """The same for a new swarm, after `swarm`."""
 
     def start(self, container: str) -> None:
-        """It, by name or id, is to start or restart."""
+        """The container, by name or id, is about to start or restart."""
 
     def swarm(self, verb: str) -> None:
-        """The engine is to "init", "join" or "leave" one."""
+        """dockerd is about to "init", "join" or "leave" a swarm."""
 
     def asked(self, target: bytes) -> None:
-        """A request for it begins."""
+        """A request for `target` begins."""
 
     def events(self) -> None:
         """From now on the answers are events."""
 
 
 class Requests:
-    """`answer` sends the client what it waits for before it sends a body (100 Continue)."""
+    """`answer` sends bytes to the client: the 100 Continue for which it holds back a body."""
 
     def __init__(self, handler: Handler, answer: Callable[[bytes], None]) -> None:
         self._handler = handler
@@ -79,7 +79,8 @@ class Requests:
         self._waits_for_body = False  # of what is read
 
     def feed(self, data: bytes) -> bytes:
-        """What goes on now. Raises what the handler raises; then nothing of that request has."""
+        """The bytes to pass on now. Raises what the handler raises; then nothing of that request
+        was passed on."""
         if self._left >= len(data):
             self._left -= len(data)
             return data
@@ -101,22 +102,22 @@ class Requests:
         return b"".join(pieces)
 
     def rest(self) -> bytes:
-        """What is held back, when nothing more comes. Of a creation nothing: dockerd needs no more
-        of its body than a whole value."""
+        """The bytes still held back at the end of the input. Nothing of an incomplete creation:
+        dockerd would accept its body as soon as it has one complete value."""
         held, self._held = self._held, b""
         return b"" if self._waits_for_body else held
 
-    # Each reads one thing at `at` and says where it ends and what goes on for it. Where more bytes
-    # are needed it ends where it began; where nothing can be told any more, all goes on.
+    # Each parses one element at `at` and returns where it ends and the bytes to pass on for it. If
+    # it needs more bytes, the end is `at`; if the framing is invalid, everything is passed on.
 
     def _head(self, data: bytes, at: int) -> tuple[int, bytes]:
         first = _FIRST.match(data, at)
         if first is None:
             waits = _BEGINNING.fullmatch(data, at) and len(data) - at < HEAD_LIMIT
-            return at, self._all_goes_on(not waits or self.may_be_hijacked)
+            return at, self._pass_all_on(not waits or self.may_be_hijacked)
         end = _END.search(data, first.end() - 1)
         if end is None:
-            return at, self._all_goes_on(len(data) - at > HEAD_LIMIT)
+            return at, self._pass_all_on(len(data) - at > HEAD_LIMIT)
         head = data[at : end.end()]
         headers, target = _headers(head, first[3]), _plain(first[2])
         self._handler.asked(target)
@@ -127,11 +128,11 @@ class Requests:
             self._waits_for_body = found == (at, b"")
             if found is not None:
                 return found
-        self._tell(first[1], target)
+        self._notify(first[1], target)
         self._expect_body(headers)
         return end.end(), head
 
-    def _tell(self, method: bytes, target: bytes) -> None:
+    def _notify(self, method: bytes, target: bytes) -> None:
         started = _START.match(target) if method == b"POST" else None
         if started is not None:
             self._handler.start(started[1].decode(errors="replace"))
@@ -140,10 +141,10 @@ class Requests:
         elif method == b"GET" and _EVENTS.match(target):
             self._handler.events()
 
-    def _instead(self, target: bytes, body: bytes) -> bytes:
-        """The body that goes on. Raises GalleyError."""
+    def _changed_body(self, target: bytes, body: bytes) -> bytes:
+        """The body to pass on. Raises GalleyError."""
         if swarm := _SWARM.match(target):
-            self._tell(b"POST", target)
+            self._notify(b"POST", target)
             return self._handler.init_swarm(body) if swarm[1] == b"init" else body
         if _SERVICE.match(target):
             return self._handler.create_service(body)
@@ -152,8 +153,8 @@ class Requests:
     def _whole(
         self, data: bytes, at: int, start: int, target: bytes, headers: dict[bytes, bytes]
     ) -> tuple[int, bytes] | None:
-        """None: it goes on unread. Raises what the handler raises, and NotShared for a body that is
-        too long to be read."""
+        """The end and the request to pass on; None to pass the body on unread. Raises what the
+        handler raises, and NotShared for a body that is too long to be read."""
         try:
             found = _body(data, start, headers)
         except ValueError:
@@ -169,7 +170,7 @@ class Requests:
                 self._answer(_CONTINUE)
             return at, b""
         body, end = found
-        changed = self._instead(target, body)
+        changed = self._changed_body(target, body)
         has_asked, self._has_asked = self._has_asked, False
         if changed == body:
             head = data[at:start]
@@ -189,11 +190,11 @@ class Requests:
         """The line before a chunk."""
         end = data.find(b"\n", at, at + LINE_LIMIT) + 1
         if not end:
-            return at, self._all_goes_on(len(data) - at >= LINE_LIMIT)
+            return at, self._pass_all_on(len(data) - at >= LINE_LIMIT)
         try:
             size = _chunk_size(data[at:end])
         except ValueError:
-            return at, self._all_goes_on(True)
+            return at, self._pass_all_on(True)
         if size:
             self._left = size + 2  # and the end of its line
         else:
@@ -204,19 +205,19 @@ class Requests:
         """A line after the last chunk; an empty one ends the body."""
         end = data.find(b"\n", at, at + HEAD_LIMIT) + 1
         if not end:
-            return at, self._all_goes_on(len(data) - at >= HEAD_LIMIT)
+            return at, self._pass_all_on(len(data) - at >= HEAD_LIMIT)
         if not data[at:end].strip():
             self._next = self._head
         return end, data[at:end]
 
-    def _all_goes_on(self, sure: bool) -> bytes:
+    def _pass_all_on(self, sure: bool) -> bytes:
         if sure:
             self._left = ENDLESS
         return b""
 
 
 def _plain(target: bytes) -> bytes:
-    """With the path as dockerd compares it."""
+    """The target with its path unquoted, as dockerd matches it."""
     path, mark, query = target.partition(b"?")
     return unquote_to_bytes(path) + mark + query
 
@@ -238,14 +239,14 @@ def _is_chunked(headers: dict[bytes, bytes]) -> bool:
 
 
 def _declared(headers: dict[bytes, bytes]) -> int:
-    """The length that the head says: 0 where it says none, endless where it makes no sense."""
-    said = headers.get(b"content-length", b"0")
-    length = said.lstrip(b"0") or b"0"
-    return int(length) if said.isdigit() and len(length) < 18 else ENDLESS
+    """The Content-Length: 0 if it is missing, ENDLESS if it is invalid."""
+    value = headers.get(b"content-length", b"0")
+    length = value.lstrip(b"0") or b"0"
+    return int(length) if value.isdigit() and len(length) < 18 else ENDLESS
 
 
 def _body(data: bytes, start: int, headers: dict[bytes, bytes]) -> tuple[bytes, int] | None:
-    """A body and where it ends; None where it is not whole. Raises ValueError for nonsense."""
+    """A body and where it ends; None if it is incomplete. Raises ValueError for invalid chunks."""
     if not _is_chunked(headers):
         end = start + _declared(headers)
         return (data[start:end], end) if len(data) >= end else None

@@ -65,7 +65,7 @@ def connect(path: Path, *, own: bool = False) -> SocketStream:
 
 
 def dial(path: Path, timeout: float | None = None, *, own: bool = False) -> socket.socket:
-    """The bare socket, for a library that wants one. `timeout`: seconds, None for none. `own`: it
+    """The bare socket, for a library that needs one. `timeout`: seconds, None for none. `own`: it
     is in a directory of Galley's. Raises OSError, PermissionError where another user may have put
     an `own` one there."""
     if own:

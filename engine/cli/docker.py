@@ -42,7 +42,7 @@ def run_docker(words: Sequence[str]) -> int:
 
 
 def _bring_keyring(home: "Home") -> None:
-    """Say why docker is about to use its plain file, where it will."""
+    """Report why docker is about to use its plain file, if it is."""
     from engine.credentials import logins
     from engine.settings.store import SettingsStore
     from vm.errors import GalleyError

@@ -9,8 +9,8 @@
     proxy-get, proxy-erase    ours: a proxy's address on standard input → its password, in JSON
     proxy-store               ours: {"Address": …, "Password": …} on standard input
 
-Errors are said on standard output, with exit code 1; some of them docker knows word by word.
-docker waits for this program, so it imports little. Next: `engine/credentials/keyring.py`.
+Errors go to standard output, with exit code 1; docker recognizes some of them word by word. docker
+waits for this program, so it imports little. Next: `engine/credentials/keyring.py`.
 """
 
 import json
@@ -33,11 +33,11 @@ NO_USERNAME = "no credentials username"
 
 
 class Refused(Exception):
-    """With a message that docker knows."""
+    """Its message is shown by docker, or recognized by it."""
 
 
 def main() -> NoReturn:
-    """Ends without tidying up, which would cost a fifth of the time that docker waits."""
+    """Exits without Python's cleanup, which would take a fifth of the time that docker waits."""
     code = _answer()
     sys.stdout.flush()
     os._exit(code)
@@ -47,14 +47,14 @@ def _answer() -> int:
     try:
         answer = _serve(Logins(config_json.folder()), sys.argv[1:], _read)
     except Refused as error:
-        return _say(str(error), 1)
+        return _print(str(error), 1)
     except kind_of_error() as error:
-        return _say(_told(error), 1)
-    return _say(answer, 0)
+        return _print(_error_text(error), 1)
+    return _print(answer, 0)
 
 
-def _told(error: "KeyringUnusable") -> str:
-    """For docker, which shows it, two lines; for Galley itself a `Problem`."""
+def _error_text(error: "KeyringUnusable") -> str:
+    """Two lines for docker, which shows them; a `Problem` as JSON for Galley itself."""
     if AS_DATA in os.environ:
         import msgspec
 
@@ -129,8 +129,8 @@ def _read() -> str:
     return sys.stdin.buffer.read().decode(errors="replace")
 
 
-def _say(text: str, code: int) -> int:
-    """UTF-8 whatever the locale says, for docker reads it so."""
+def _print(text: str, code: int) -> int:
+    """Always UTF-8, whatever the locale, since docker expects that."""
     if text:
         sys.stdout.buffer.write(f"{text}\n".encode())
     return code

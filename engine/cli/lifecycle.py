@@ -47,7 +47,7 @@ def start(repair: bool, trace: Path | None) -> None:
     params = StartParams(repair, _place_of(trace) if trace else "")
     with reach.supervisor() as client:
         if _is_ready(client.status()) and not repair:
-            client.call("start", params)  # brings what this computer has changed
+            client.call("start", params)  # applies what has changed on this computer
             say("The engine is already running.")
             return
         boot(client, "start", params)
@@ -69,7 +69,7 @@ def stop(cold: bool) -> None:
         machine = seen.machine
         if machine.state in GONE and not (cold and machine.resumable):
             if seen.auto_suspended:
-                client.call("stop", StopParams())  # or its next use would bring it back
+                client.call("stop", StopParams())  # else its next use resumes it
             say("The engine is not running.")
             return
         note("Stopping …")
@@ -89,7 +89,7 @@ def suspend() -> None:
         machine = seen.machine
         if machine.state in GONE:
             if seen.auto_suspended:
-                client.call("stop", StopParams())  # or its next use would bring it back
+                client.call("stop", StopParams())  # else its next use resumes it
             say(
                 "The engine is already suspended."
                 if machine.resumable
@@ -165,7 +165,7 @@ def _ask(used: int, snapshots: int) -> None:
 
 
 def boot(client: ControlClient, method: str, params: object) -> None:
-    """Have something done that starts the machine, and show the start."""
+    """Call a method that starts the machine, and show the start."""
     began = time.monotonic()
     try:
         with boot_view() as view:
@@ -180,7 +180,7 @@ def boot(client: ControlClient, method: str, params: object) -> None:
 
 
 def cancel() -> None:
-    """Over a new conversation, for the old one was interrupted in the middle of a message."""
+    """Cancel over a new connection: the old one was interrupted in the middle of a message."""
     note("Cancelling …")
     client = reach.running_supervisor()
     if client is not None:
@@ -190,7 +190,7 @@ def cancel() -> None:
 
 
 def _place_of(trace: Path) -> str:
-    """Told at once where it cannot be, and not after the start."""
+    """The absolute path of the trace; an unwritable one is an error now, not after the start."""
     try:
         trace.touch()
     except OSError as error:
@@ -219,8 +219,8 @@ def _is_ready(seen: EngineStatus) -> bool:
 
 
 def _supervisor_of_running() -> ControlClient | None:
-    """The supervisor; started only where a machine outlived the last one, or is to be brought back
-    by its first use. None: nothing runs."""
+    """The supervisor; started only if a machine outlived the last one, or is auto-suspended. None:
+    nothing runs."""
     client = reach.running_supervisor()
     waits = MachineDir.of(find_home()).auto_suspended.exists()
     if client is not None or (reach.observe().state in GONE and not waits):

@@ -43,7 +43,7 @@ def logs(context: click.Context, component: str, lines: int, follow: bool, as_js
             say_json_line({"component": component, "line": line}) if as_json else say(
                 printable(line)
             )
-    except KeyboardInterrupt:  # how following ends: nothing to be told
+    except KeyboardInterrupt:  # how following ends: nothing to report
         context.exit(Exit.CANCELLED)
 
 

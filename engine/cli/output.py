@@ -1,4 +1,4 @@
-"""What the command line says, and the one place where an error becomes text.
+"""The output of the command line, and the one place where an error becomes text.
 
 `guarded` wraps every command: it turns what was raised into a sentence, a hint and an exit code.
 Next: `exit_codes.py`.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def supervisor() -> ControlClient:
-    """A conversation with the supervisor, which is started when there is none."""
+    """A connection to the supervisor, which is started when there is none."""
     from engine.client.launch import ensure_supervisor
 
     return ensure_supervisor(make_home(find_home()))

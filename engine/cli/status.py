@@ -75,7 +75,7 @@ def status(as_json: bool) -> None:
 
 
 def _use(client: ControlClient, seen: EngineStatus) -> MachineUse | None:
-    """None where the machine does not tell; one that is paused is not woken for it."""
+    """None if the machine does not answer; a paused machine is not woken for it."""
     if seen.machine.state is not MachineState.RUNNING:
         return None
     try:

@@ -53,7 +53,7 @@ class NoSupervisor(SupervisorGone):
 
 
 class ControlClient:
-    """An open conversation with the supervisor."""
+    """An open connection to the supervisor."""
 
     def __init__(self, home: Home, connection: SharedConnection, hello: Hello) -> None:
         self.hello = hello
@@ -83,7 +83,7 @@ class ControlClient:
         params: object = None,
         on_push: Callable[[EngineStatus], object] | None = None,
     ) -> msgspec.Raw:
-        """Have something done and wait for its end; `on_push` gets every change meanwhile.
+        """Call a method and wait for its reply; `on_push` gets every change meanwhile.
 
         Raises what the supervisor raised, or SupervisorGone as soon as it dies. After an
         interrupted call the client can be used for the next one (`cancel`).
@@ -106,11 +106,11 @@ class ControlClient:
                 return answer.result
 
     def status(self) -> EngineStatus:
-        """The present."""
+        """The current status."""
         return msgspec.json.decode(self.call("status"), type=EngineStatus)
 
     def statuses(self) -> Iterator[EngineStatus]:
-        """The present, then every change (for a slow reader only the latest), until `close`.
+        """The current status, then every change (for a slow reader only the latest), until `close`.
 
         Raises SupervisorGone when the supervisor ends.
         """

@@ -112,8 +112,8 @@ class Dispatch:
         }
 
     def answer(self, request: Request, at_end: Callable[[Callable[[], None]], None]) -> Reply:
-        """Do what the request asks, to its end. Never raises. `at_end` gets a function to call when
-        the client has gone."""
+        """Carry out the request. Never raises. `at_end` gets a function to call when the client has
+        gone."""
         try:
             if request.method == "keep_awake":
                 _params(request)
@@ -178,7 +178,7 @@ def _params(request: Request) -> msgspec.Struct:
 
 
 def _file(path: str) -> Path:
-    """Raises ControlError where it can be none."""
+    """Raises ControlError if `path` cannot be a file."""
     file = Path(path)
     if "\0" in path or not (file.is_absolute() and file.name):
         raise ControlError(CONTROL_NO_PATH, path=path, retry=Retry.NO)

@@ -4,7 +4,7 @@ Both ends prove that they know the key in `run/control.key` (only this user can 
 
     server → client   Hello                     once; the client stops here when versions differ
     server → client   Push(status)              at once, then after every change
-    client → server   Request(id, method, …)    whenever it likes, several at a time
+    client → server   Request(id, method, …)    at any time, several at once
     server → client   Reply(id, …)              one for each request, when its work is done
 
 Every message is one JSON document, sent as bytes: nothing is ever unpickled. `quit` and `Hello`
@@ -26,7 +26,7 @@ from vm.host.paths import Home, make_home, write_atomic
 
 PROTOCOL = 6  # raised with every change that an older client or supervisor would not understand
 REQUEST_LIMIT = 64 * 1024  # bytes
-MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor says
+MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes; of what the supervisor sends
 
 _NOTHING = msgspec.Raw(b"null")
 _NO_PARAMS = msgspec.Raw(b"{}")
@@ -71,7 +71,7 @@ class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StartParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`trace`: the absolute path of a file that is to tell where the time went, or ""."""
+    """`trace`: the absolute path of the start trace to write, or ""."""
 
     repair: bool = False
     trace: str = ""
@@ -122,7 +122,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "restart": NoParams,
     "delete": NoParams,
     "cancel": NoParams,
-    "keep_awake": NoParams,  # resume the machine; it stays awake until this conversation ends
+    "keep_awake": NoParams,  # resume the machine; it stays awake until this connection ends
     "use": NoParams,  # → MachineUse
     "disk.reclaim": NoParams,  # → Reclaimed
     "settings.set": SetParams,  # → settings.Entry

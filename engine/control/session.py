@@ -112,7 +112,7 @@ class Session:
         self._dispatch.follow(request, reply)
 
     def _keep(self, at_end: Callable[[], None]) -> None:
-        """Call it when the client has gone; now, when it has."""
+        """Call `at_end` when the client disconnects; at once if it already has."""
         with self._ending:
             has_ended = self._has_ended
             if not has_ended:

@@ -32,7 +32,7 @@ REPORT_LIMIT = 256 * 1024  # bytes
 def spawn(home: Home, deadline: float) -> Launched:
     """Start one and return its report; raises the Problem in it, or SupervisorGone.
 
-    `deadline` is of `time.monotonic`. Whoever calls this must hold `launch.lock`.
+    `deadline` is of `time.monotonic`. The caller must hold `launch.lock`.
     """
     place = address(home, "launch")
     try:
@@ -59,29 +59,29 @@ def spawn(home: Home, deadline: float) -> Launched:
 
 def did_not_come_up(home: Home, how: Text) -> SupervisorGone:
     """The error, with the supervisor's last output and the end of its log."""
-    said = [tail(_first_words(home)), tail(home.logs / "supervisor.log")]
+    outputs = [tail(_startup_output(home)), tail(home.logs / "supervisor.log")]
     return SupervisorGone(
         SUPERVISOR_NOT_UP,
         how=how,
-        details="\n".join(text for text in said if text),
+        details="\n".join(text for text in outputs if text),
     )
 
 
 def _start_process(home: Home) -> Identity:
-    """`-P`: a directory called `engine` where the user happens to be must not be taken for ours."""
-    said = _first_words(home)
-    said.unlink(missing_ok=True)
+    """`-P`: a directory called `engine` in the working directory must not be imported."""
+    output = _startup_output(home)
+    output.unlink(missing_ok=True)
     ours = str(Path(__file__).parents[2])
     paths = [ours, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     env = {"GALLEY_HOME": str(home.root), "PYTHONPATH": os.pathsep.join(paths)}
     python = (sys.executable, "-P", "-m")
     apart = session.apart(f"{context_name(home)}-session", (*python, "engine.cli", "stop"), env)
-    return spawn_detached([*apart, *python, MODULE], log=said, env=env)
+    return spawn_detached([*apart, *python, MODULE], log=output, env=env)
 
 
 def _wait_for_report(home: Home, listener: Listener, child: Identity, deadline: float) -> Launched:
     while True:
-        report = _hear(listener)
+        report = _read_report(listener)
         if report is not None:
             return report
         if not is_alive(child):
@@ -90,8 +90,8 @@ def _wait_for_report(home: Home, listener: Listener, child: Identity, deadline: 
             raise did_not_come_up(home, SUPERVISOR_LATE.text())
 
 
-def _hear(listener: Listener) -> Launched | None:
-    """The next report; None when the connection brought none."""
+def _read_report(listener: Listener) -> Launched | None:
+    """The next report; None if the connection had none."""
     with contextlib.suppress(EOFError, OSError, *UNREADABLE), listener.accept() as child:
         report: Launched = decode_launched(child.recv_bytes(REPORT_LIMIT))
         return report
@@ -104,6 +104,6 @@ def _connect_when_over(child: Identity, deadline: float, place: str) -> None:
         Client(place).close()
 
 
-def _first_words(home: Home) -> Path:
+def _startup_output(home: Home) -> Path:
     """The supervisor's stdout and stderr: Python's own errors."""
     return home.logs / "supervisor-start.log"

@@ -33,7 +33,7 @@ _SYSTEM = {
     "darwin": "keyring.backends.macOS.Keyring",
     "win32": "keyring.backends.Windows.WinVaultKeyring",
 }
-# What it comes to where there is none: no backend, one of an unknown name, no bus to ask on.
+# Errors that mean that there is no keyring: no backend, an unknown backend, no bus.
 _ABSENT = (RuntimeError, ImportError, AttributeError, ValueError, FileNotFoundError)
 _SECRET_SERVICE = "keyring.backends.SecretService.Keyring"
 
@@ -57,7 +57,7 @@ class Logins:
         return self._ask(lambda ring: _login(ring.get_password(ENTRY, server)))
 
     def store(self, server: str, login: Login) -> None:
-        """Instead of what there was for this server."""
+        """Replaces an earlier login at this server."""
         entry = json.dumps({"Username": login.username, "Secret": login.secret})
 
         def work(ring: "KeyringBackend") -> None:
@@ -71,7 +71,7 @@ class Logins:
         self._ask(work)
 
     def erase(self, server: str) -> None:
-        """Also where there is none: docker logs out of servers that it only believes to know."""
+        """No error without one: docker also logs out of servers for which it has no login."""
 
         def work(ring: "KeyringBackend") -> None:
             with self._alone():
@@ -88,7 +88,7 @@ class Logins:
         return self._ask(_listed)
 
     def check(self) -> None:
-        """Whether it can be used now, without a prompt for a password."""
+        """Raises if the keyring cannot be used now, without a prompt for a password."""
         self._ask(_refuse_locked)
 
     def proxy(self, address: str) -> str | None:
@@ -108,7 +108,7 @@ class Logins:
         self._ask(work)
 
     def erase_proxy(self, address: str) -> None:
-        """Also where there is none."""
+        """No error without one."""
 
         def work(ring: "KeyringBackend") -> None:
             _refuse_locked(ring)
@@ -118,7 +118,7 @@ class Logins:
         self._ask(work)
 
     def _ask[T](self, work: Callable[["KeyringBackend"], T]) -> T:
-        """In a thread, because a keyring that waits for its user cannot be interrupted."""
+        """Run `work` in a thread, because a keyring that prompts its user cannot be interrupted."""
         outcome: list[T | KeyringUnusable] = []
 
         def run() -> None:
@@ -139,7 +139,7 @@ class Logins:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Two logins at once would forget one of them in the list."""
+        """Two concurrent logins would lose one of them from the list."""
         from vm.host.lock import FileLock
 
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -160,7 +160,7 @@ def _keyring() -> "KeyringBackend":
     ring = core.load_env() or core.load_config()
     if ring is None:
         ring = core.load_keyring(_SYSTEM.get(sys.platform, _SECRET_SERVICE))
-    if ring.priority <= 0:  # the keyrings that refuse, or keep nothing of what they are given
+    if ring.priority <= 0:  # the backends that refuse every call, or store nothing
         raise RuntimeError(f"{ring} keeps nothing")
     return ring
 
@@ -193,7 +193,7 @@ def _explained() -> Iterator[None]:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """Looked up when something was raised, so that nothing is imported for what went well."""
+    """Evaluated only after an error, so that a success imports nothing for it."""
     from keyring.errors import KeyringError
 
     if sys.platform == "win32":

@@ -69,7 +69,7 @@ def erase(server: str) -> None:
 
 
 def move_plain() -> tuple[str, ...]:
-    """Take the logins of the plain file to where docker then looks for them; which they were."""
+    """Move the logins of the plain file into docker's store. Returns their servers."""
     plain = _plain(config_json.read())
     if not has_store():
         _raise(_why_unusable())
@@ -88,7 +88,7 @@ def move_plain() -> tuple[str, ...]:
 
 
 def follow(home: Home, wanted: bool) -> None:
-    """At a start, and when the setting changes. Raises what prevents it."""
+    """Apply the setting, at a start and when it changes. Raises what prevents it."""
     if not wanted:
         leave(home, also_others=True)
     else:
@@ -125,8 +125,8 @@ def keep_with_us() -> None:
 
 
 def leave(home: Home, *, also_others: bool = False) -> None:
-    """Docker has no store of ours any more. The logins stay in the keyring. The store is there
-    once, for every Galley of this user: the last one takes it away."""
+    """Stop being docker's store; the logins stay in the keyring. All Galleys of this user share the
+    store, so the last one removes it."""
 
     def edit(config: dict[str, Any]) -> None:
         if config.get("credsStore") == STORE and (also_others or not context.others(home)):

@@ -9,14 +9,14 @@ from engine.credentials.helper import NO_LOGIN, STORE, ask
 
 
 def keep(address: str, password: str) -> None:
-    """Instead of what there was for `address`, which names the user."""
+    """Replaces an earlier password for `address`, which includes the user name."""
     ask(STORE, "proxy-store", json.dumps({"Address": address, "Password": password}))
 
 
 def find(address: str) -> str:
     """ "" without one. Does not prompt to unlock a keyring."""
-    said = ask(STORE, "proxy-get", address)
-    return "" if said == NO_LOGIN else str(json.loads(said))
+    answer = ask(STORE, "proxy-get", address)
+    return "" if answer == NO_LOGIN else str(json.loads(answer))
 
 
 def forget(address: str) -> None:
