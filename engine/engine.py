@@ -192,18 +192,18 @@ class Engine:
         self._start_sequence.start(repair=repair)
 
     def stop(self, *, cold: bool = False) -> None:
-        """Containers first, then the machine: suspended, so that the next start goes on from an
-        idle engine, or powered off if that cannot be, or `cold`."""
+        """Stop containers, then the machine: suspend it, so that the next start resumes an idle
+        engine, or power it off if that fails, or if `cold`."""
         with self._saver.stopping():
             if not cold:
                 self._stop_sequence.stop()
                 return
             if self._machine.status.resumable:
-                self.start()  # what is suspended can only be ended in order when it runs
+                self.start()  # only a running machine can be shut down
             self._stop_sequence.power_off()
 
     def suspend(self) -> None:
-        """As it is, with its containers: the next start goes on where they were."""
+        """Suspend the machine with its running containers: the next start resumes them."""
         with self._saver.stopping():
             self._stop_sequence.suspend()
 
@@ -231,7 +231,8 @@ class Engine:
         return self._saver.keep_awake()
 
     def reset(self) -> None:
-        """As it was before the first start: no machine, no settings. Images of the guest stay."""
+        """Return to the state before the first start: no machine, no settings. Guest images
+        stay."""
         self.delete()
         self._settings.clear()
         self._configuration.forget()
@@ -241,7 +242,7 @@ class Engine:
 
     def on_resumed(self) -> None:
         """The paused machine runs again, and its clock stood still meanwhile."""
-        with contextlib.suppress(GalleyError):  # it is tried again
+        with contextlib.suppress(GalleyError):  # it is retried
             self._monitors.set_clock()
 
     def on_auto_suspend_ended(self) -> None:

@@ -48,7 +48,7 @@ type Assembly = tuple[Supervised, SettingsStore]
 
 
 def assemble(home: Home) -> Assembly:
-    """The real thing. Raises SettingsError, HostError."""
+    """The real settings, backend and engine. Raises SettingsError, HostError."""
     from engine.engine import Engine
     from vm.backends import choose
 
@@ -79,7 +79,7 @@ def main(assembly: Callable[[Home], Assembly] = assemble) -> int:
 
 @contextlib.contextmanager
 def _single(home: Home) -> Iterator[bool]:
-    """Whether we are the only one, until the end. Our pid is written down for people's eyes."""
+    """Whether we are the only one, until the end. The pid in the file is only informational."""
     lock = FileLock(home.run / "supervisor.lock")
     if not lock.acquire():
         yield False
@@ -97,7 +97,7 @@ def _live(home: Home, assembly: Callable[[Home], Assembly]) -> None:
     log.info("Galley %s, pid %d, home %s", __version__, os.getpid(), home.root)
     allow_many()
     os.chdir(home.root)  # whatever directory we were started in can be unmounted
-    over = _Over()
+    over = _EndRequest()
     engine, settings = assembly(home)
     server = ControlServer(home, engine, settings, end=over.tell)
     with contextlib.ExitStack() as open_parts:
@@ -111,7 +111,7 @@ def _live(home: Home, assembly: Callable[[Home], Assembly]) -> None:
     log.info("ended; the virtual machine was left as it is")
 
 
-class _Over:
+class _EndRequest:
     """The end of this process, requested by a client or by a signal.
 
     The system writes a signal's number into a socket: a Python handler would run only once the main
@@ -119,9 +119,9 @@ class _Over:
     """
 
     def __init__(self) -> None:
-        self._hears, self._says = socket.socketpair()
-        self._says.setblocking(False)
-        signal.set_wakeup_fd(self._says.fileno(), warn_on_full_buffer=False)
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for name in ("SIGTERM", "SIGINT", "SIGHUP"):
             number = getattr(signal, name, None)  # Windows has no SIGHUP
             if number is not None:
@@ -129,12 +129,12 @@ class _Over:
 
     def tell(self) -> None:
         """A client requests the end."""
-        with contextlib.suppress(BlockingIOError):  # it has been told often enough
-            self._says.send(b"\0")
+        with contextlib.suppress(BlockingIOError):  # enough requests are queued
+            self._writer.send(b"\0")
 
     def wait(self) -> str:
         """Sleep until then; returns the reason."""
-        number = self._hears.recv(1)[0]
+        number = self._reader.recv(1)[0]
         return signal.Signals(number).name if number else "a client said quit"
 
 

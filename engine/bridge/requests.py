@@ -114,10 +114,10 @@ class Requests:
         first = _FIRST.match(data, at)
         if first is None:
             waits = _BEGINNING.fullmatch(data, at) and len(data) - at < HEAD_LIMIT
-            return at, self._pass_all_on(not waits or self.may_be_hijacked)
+            return at, self._all_goes_on(not waits or self.may_be_hijacked)
         end = _END.search(data, first.end() - 1)
         if end is None:
-            return at, self._pass_all_on(len(data) - at > HEAD_LIMIT)
+            return at, self._all_goes_on(len(data) - at > HEAD_LIMIT)
         head = data[at : end.end()]
         headers, target = _headers(head, first[3]), _plain(first[2])
         self._handler.asked(target)
@@ -190,11 +190,11 @@ class Requests:
         """The line before a chunk."""
         end = data.find(b"\n", at, at + LINE_LIMIT) + 1
         if not end:
-            return at, self._pass_all_on(len(data) - at >= LINE_LIMIT)
+            return at, self._all_goes_on(len(data) - at >= LINE_LIMIT)
         try:
             size = _chunk_size(data[at:end])
         except ValueError:
-            return at, self._pass_all_on(True)
+            return at, self._all_goes_on(True)
         if size:
             self._left = size + 2  # and the end of its line
         else:
@@ -205,12 +205,12 @@ class Requests:
         """A line after the last chunk; an empty one ends the body."""
         end = data.find(b"\n", at, at + HEAD_LIMIT) + 1
         if not end:
-            return at, self._pass_all_on(len(data) - at >= HEAD_LIMIT)
+            return at, self._all_goes_on(len(data) - at >= HEAD_LIMIT)
         if not data[at:end].strip():
             self._next = self._head
         return end, data[at:end]
 
-    def _pass_all_on(self, sure: bool) -> bytes:
+    def _all_goes_on(self, sure: bool) -> bytes:
         if sure:
             self._left = ENDLESS
         return b""
@@ -240,9 +240,9 @@ def _is_chunked(headers: dict[bytes, bytes]) -> bool:
 
 def _declared(headers: dict[bytes, bytes]) -> int:
     """The Content-Length: 0 if it is missing, ENDLESS if it is invalid."""
-    value = headers.get(b"content-length", b"0")
-    length = value.lstrip(b"0") or b"0"
-    return int(length) if value.isdigit() and len(length) < 18 else ENDLESS
+    said = headers.get(b"content-length", b"0")
+    length = said.lstrip(b"0") or b"0"
+    return int(length) if said.isdigit() and len(length) < 18 else ENDLESS
 
 
 def _body(data: bytes, start: int, headers: dict[bytes, bytes]) -> tuple[bytes, int] | None:

@@ -83,10 +83,10 @@ def _entries(facts: Facts, results: tuple[Result, ...]) -> Iterator[tuple[str, b
         run = facts.guest.run
         for name, log_path in GUEST_LOGS.items():
             end = ("tail", "-c", str(LOG_BYTES), log_path)
-            log = _whole_lines(_said(partial(run, end, timeout=15)), LOG_BYTES)
+            log = _whole_lines(_output(partial(run, end, timeout=15)), LOG_BYTES)
             yield f"guest/{name}", harmless.log_lines(log)
         for name, argv in GUEST_COMMANDS.items():
-            yield f"guest/{name}", _said(partial(run, argv, timeout=15))
+            yield f"guest/{name}", _output(partial(run, argv, timeout=15))
 
 
 def _versions() -> str:
@@ -98,11 +98,11 @@ def _versions() -> str:
     ]
     for argv in HOST_PROGRAMS:
         if argv[0] != "docker" or docker_cli():
-            lines.append(_said(partial(process.run, argv, timeout=10)).decode(errors="replace"))
+            lines.append(_output(partial(process.run, argv, timeout=10)).decode(errors="replace"))
     return "\n".join(lines)
 
 
-def _said(command: Callable[[], process.Completed]) -> bytes:
+def _output(command: Callable[[], process.Completed]) -> bytes:
     try:
         done = command()
     except GalleyError as error:

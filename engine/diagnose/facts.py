@@ -1,4 +1,4 @@
-"""What the checks look at, gathered once, and what a check is."""
+"""The facts that the checks use, gathered once, and the type of a check."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,8 @@ from vm.types import MachineState, Observation
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """One moment of this instance. What could not be had is None, and `failures` says why."""
+    """The state of this instance at one moment. A missing fact is None, and its error is in
+    `failures`."""
 
     home: Home
     settings: Settings | None = None
@@ -35,7 +36,8 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One question. It reads facts and the system, changes nothing, and knows no other check.
+    """One question. It reads facts and the system, changes nothing, and is independent of other
+    checks.
 
     `applies`: whether the question makes sense now. `check`: what is wrong, or None; it may raise
     GalleyError or OSError, which count as what is wrong.

@@ -75,10 +75,10 @@ IMAGE = Check("The guest image is intact", _has_image, _check_image)
 def _check_clock(facts: Facts) -> Problem | None:
     """A guest whose clock is behind fails every https download."""
     assert facts.guest is not None
-    said = facts.guest.run(("date", "+%s"), timeout=10)
-    if not said.stdout.strip().isdigit():
-        return MachineError(DIAGNOSE_NO_CLOCK, details=said.tail()).to_problem()
-    behind = time.time() - int(said.stdout)
+    date = facts.guest.run(("date", "+%s"), timeout=10)
+    if not date.stdout.strip().isdigit():
+        return MachineError(DIAGNOSE_NO_CLOCK, details=date.tail()).to_problem()
+    behind = time.time() - int(date.stdout)
     if abs(behind) < CLOCK_TOLERANCE:
         return None
     message = DIAGNOSE_CLOCK_BEHIND if behind > 0 else DIAGNOSE_CLOCK_AHEAD

@@ -54,7 +54,7 @@ class Result(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def gathered(place: Home) -> Iterator[Facts]:
-    """The facts; what cannot be had becomes one of their failures."""
+    """The facts; the error of a missing one becomes one of their failures."""
     failures: list[Problem] = []
 
     def attempt[T](get: Callable[[], T]) -> T | None:
@@ -87,7 +87,7 @@ def run_checks(facts: Facts, checks: tuple[Check, ...] = CHECKS) -> tuple[Result
 
 
 def answers(facts: Facts, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:
-    """One after the other; a failure to get a fact is told like a failed check."""
+    """Each result as it comes; a missing fact is reported like a failed check."""
     for bad in facts.failures:
         yield Result("The facts can be gathered", Outcome.PROBLEM, bad)
     for check in checks:

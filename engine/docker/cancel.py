@@ -28,7 +28,7 @@ class Cancel:
         with self._lock:
             self._is_set = True
             closers, self._closers = self._closers, []
-        for close in closers:  # not under the lock: it may end in code that asks us
+        for close in closers:  # not under the lock: it may call back into this object
             close()
 
     def check(self) -> None:

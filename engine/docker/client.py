@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # a page that is never opened never loads its kind
     from engine.docker.networks import Networks
     from engine.docker.volumes import Volumes
 
-NEWEST_API = "1.47"  # what we have been tried with; a newer engine still speaks it
+NEWEST_API = "1.47"  # the newest that was tested; newer engines still support it
 OLDEST_API = "1.24"
 CONNECTIONS = 32  # kept for reuse; more may be open at once
 
@@ -129,7 +129,8 @@ def _agreed_api(endpoint: Endpoint, timeout: float) -> docker.APIClient:
 
 
 def _check(endpoint: Endpoint) -> None:
-    """The SDK stumbles over an address that cannot be split."""
+    """Raises EngineUnreachable for an invalid address, on which the SDK would fail with
+    ValueError."""
     try:
         _ = urllib.parse.urlsplit(endpoint.url).port
     except ValueError as error:

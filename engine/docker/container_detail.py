@@ -18,7 +18,7 @@ _MODES = {
 
 
 def detail(container: Json, image: Json | None) -> ContainerDetail:
-    """`image` is what inspecting the container's image answers, None when it is gone."""
+    """`image` is the inspected image of the container, None when it is gone."""
     state, config, host = container["State"], container["Config"], container["HostConfig"]
     networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
     driver = container.get("GraphDriver") or {}

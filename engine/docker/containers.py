@@ -29,7 +29,7 @@ from engine.docker.types import (
 )
 from vm.errors import EngineRefused, GalleyError, ObjectConflict, ObjectGone
 
-STOP_SECONDS = 10  # dockerd's patience where a container has none of its own
+STOP_SECONDS = 10  # dockerd's stop timeout for a container without its own
 NAMESPACES = ("pid", "net", "mnt", "uts", "ipc", "user", "cgroup")
 _READ_NAMESPACES = "cd /proc/self/ns && for each in *; do readlink $each; done"
 
@@ -142,7 +142,7 @@ class Containers:
         engine has.
         """
         body: Json = {}
-        if memory is not None:  # with its swap, of which Docker's own measure is as much again
+        if memory is not None:  # memory and swap together; Docker's default is twice the memory
             memory = memory or self._all().MemTotal
             body |= {"Memory": memory, "MemorySwap": 2 * memory}
         if cpus is not None:
@@ -185,15 +185,15 @@ class Containers:
         return parse_processes(self.wire.get(f"/containers/{container}/top", ps_args=arguments))
 
     def namespaces(self, container: str) -> tuple[Namespace, ...]:
-        """Seen from a program started in it; () where the image has none that can look."""
+        """As read by a shell that is started in it; () if the image has none."""
         try:
-            _, said = self.run_in(container, ("sh", "-c", _READ_NAMESPACES))
+            _, output = self.run_in(container, ("sh", "-c", _READ_NAMESPACES))
         except (ObjectConflict, ObjectGone):
             raise  # it does not run
         except EngineRefused:
             return ()
         found = dict(
-            re.findall(r"^(\w+):\[(\d+)\]\s*$", said.decode(errors="replace"), re.MULTILINE)
+            re.findall(r"^(\w+):\[(\d+)\]\s*$", output.decode(errors="replace"), re.MULTILINE)
         )
         return tuple(Namespace(kind, int(found[kind])) for kind in NAMESPACES if kind in found)
 
@@ -203,9 +203,9 @@ class Containers:
         made = msgspec.json.decode(
             self.wire.post(f"/containers/{container}/exec", asked), type=_Created
         )
-        said = self.wire.post(f"/exec/{made.Id}/start", {"Detach": False, "Tty": False})
+        output = self.wire.post(f"/exec/{made.Id}/start", {"Detach": False, "Tty": False})
         end = msgspec.json.decode(self.wire.get(f"/exec/{made.Id}/json"), type=_Exec)
-        return end.ExitCode if end.ExitCode is not None else -1, _unframed(said)
+        return end.ExitCode if end.ExitCode is not None else -1, _unframed(output)
 
 
 def _unframed(data: bytes) -> bytes:

@@ -43,7 +43,7 @@ from vm.messages import Text
 type Names = Mapping[str, str]  # the first 12 digits of an id → the name of what it is
 SHORT_ID = 12
 
-# Where an error has been on its way to us; removed from the front, again and again.
+# What the layers between an error and us put before it; removed repeatedly, from the front.
 _PREFIXES = re.compile(
     r"""^(?:
         Error\ response\ from\ daemon |
@@ -56,14 +56,14 @@ _PREFIXES = re.compile(
     re.VERBOSE,
 )
 _ID = re.compile(r"\b(?:sha256:)?([0-9a-f]{64}|[0-9a-f]{12})\b")
-# dockerd asked a registry, and its HTTP client did not get there; the reason is what comes last.
+# dockerd's HTTP client did not reach the registry; the reason comes last.
 _NO_REGISTRY = re.compile(
     r"""^(?:(?:Get|Head)\ "?https?://|dial\ tcp\ ) (?P<host>[^/"\s]+?) (?:/[^"\s]*"?)?:\ .*?
         (?P<why>connection\ refused | no\ such\ host | i/o\ timeout | context\ deadline\ exceeded |
         no\ route\ to\ host | network\ is\ unreachable | Client\.Timeout\ exceeded)""",
     re.VERBOSE,
 )
-# It did not get further than a proxy; or what it met there is not what it trusts.
+# It did not reach the proxy; or it does not trust the certificate of a proxy or registry.
 _NO_PROXY = re.compile(r"proxyconnect tcp: dial tcp (?P<host>\S+?): .*?(?P<why>[^:]+)$")
 _NOT_TRUSTED = re.compile(
     r"""^(?:Get|Head|Put|Post|Patch)\ "?https?://(?P<host>[^/"\s]+).*?
@@ -123,7 +123,7 @@ def answering(names: Names | None = None) -> Iterator[None]:
     except docker.errors.APIError as error:
         raise _refused(error, names or {}) from error
     except (
-        docker.errors.DockerException,  # what is left of it: no answer, or one that makes no sense
+        docker.errors.DockerException,  # any other: no answer, or an invalid one
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
         OSError,
@@ -145,8 +145,8 @@ def refused(
     kind = {404: ObjectGone, 409: ObjectConflict}.get(status, EngineRefused)
     details = f"HTTP {status} {where}\n{message}" if where else message
     retry = Retry.UNKNOWN if status >= 500 else None
-    said, advice = clean(message, names or {}), hint(message, names or {})
-    return kind(DOCKER_REFUSED, said=said, hint=advice or "", details=details, retry=retry)
+    sentence, advice = clean(message, names or {}), hint(message, names or {})
+    return kind(DOCKER_REFUSED, said=sentence, hint=advice or "", details=details, retry=retry)
 
 
 def clean(message: str, names: Names) -> Text:

@@ -50,7 +50,7 @@ class LogParser:
         self._rest = data[at:]
 
     def _messages(self, stream: str, data: bytes) -> Iterator[LogLine]:
-        """One, as dockerd sends it; but nothing forbids several."""
+        """Usually one, as dockerd sends it; several are allowed."""
         *whole, rest = data.split(b"\n")
         for line in whole:
             yield from self._pieces(stream, line, False)

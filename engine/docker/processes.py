@@ -7,7 +7,7 @@ import msgspec
 
 from engine.docker.types import ContainerProcess
 
-# From the most that is shown to what every `ps` has; busybox's knows no share of the CPU.
+# Columns, from all that are shown to those that every `ps` has; busybox's has no CPU share.
 PS_ARGUMENTS = ("-eo pid,ppid,user,rss,pcpu,args", "-eo pid,ppid,user,rss,args", None)
 _COLUMNS = {"UID": "USER", "CMD": "COMMAND", "ARGS": "COMMAND"}
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}

@@ -42,7 +42,7 @@ from engine.messages.docker import (
 from vm.errors import Cancelled, EngineRefused, EngineUnreachable, GalleyError, ObjectGone
 
 ASIDE = "-galley-old"
-STEADY_SECONDS = 1.5  # what has run this long has started
+STEADY_SECONDS = 1.5  # a container that runs this long has started
 
 
 def recreate(containers: Containers, container: str, spec: RunSpec) -> str:
@@ -94,7 +94,7 @@ def _see_it_run(containers: Containers, container: str) -> None:
     enough = Cancel()
     timer = threading.Timer(STEADY_SECONDS, enough.set)
     timer.start()
-    try:  # one answer, when it ends; its state may say by then that it is being started again
+    try:  # answered when it ends; its state may be "restarting" by then
         answer = b"".join(
             containers.wire.chunks(f"/containers/{container}/wait", enough, {}, "POST")
         )
@@ -102,7 +102,7 @@ def _see_it_run(containers: Containers, container: str) -> None:
         return
     finally:
         timer.cancel()
-    if not answer:  # it was dockerd that ended
+    if not answer:  # dockerd has ended
         raise EngineUnreachable(RECREATE_ENGINE_ENDED)
     code = msgspec.json.decode(answer, type=_Ended).StatusCode
     if code:
@@ -116,7 +116,7 @@ class _Ended(msgspec.Struct):
 
 
 def _put_back(name: str, undo: list[Callable[[], None]], error: GalleyError) -> EngineRefused:
-    """Undo what was done, newest first; the error that says how it went."""
+    """Undo what was done, newest first. Returns the error to raise."""
     failures = []
     for step in reversed(undo):
         try:

@@ -75,7 +75,7 @@ def exposed_ports(exposed: Json | None) -> set[Port]:
     found = set()
     for name in exposed or {}:
         number, _, protocol = name.partition("/")
-        with contextlib.suppress(ValueError):  # an image may say anything: "8000-8010/tcp"
+        with contextlib.suppress(ValueError):  # an image may have any text: "8000-8010/tcp"
             found.add(Port(int(number), protocol or "tcp"))
     return found
 

@@ -40,7 +40,7 @@ OPTIONS = {
     "ConnectTimeout": "20",
     "ExitOnForwardFailure": "yes",
     "StreamLocalBindUnlink": "yes",
-    "StreamLocalBindMask": "0177",  # nobody else may connect
+    "StreamLocalBindMask": "0177",  # no other user may connect
     "ServerAliveInterval": "15",
     "ServerAliveCountMax": "3",
     "ControlMaster": "no",  # a shared connection would keep the socket when we end
@@ -49,7 +49,7 @@ OPTIONS = {
     "RequestTTY": "no",
     "ForwardAgent": "no",
     "ForwardX11": "no",
-    "LogLevel": "INFO",  # so that it says which sockets it does not get
+    "LogLevel": "INFO",  # so that it reports the sockets it cannot open
 }
 
 
@@ -126,16 +126,17 @@ class SshRelay:
             self._socket.unlink(missing_ok=True)
 
     def explained(self, error: EngineUnreachable) -> EngineUnreachable:
-        """ssh works, but no engine answers behind it: why, if ssh knows. Else the error itself."""
-        said = self._ssh.complaints() if self._ssh is not None else ""
-        if "open failed" not in said:
+        """The reason of an ssh that works, but reaches no engine; `error` itself if ssh reports
+        none."""
+        stderr = self._ssh.complaints() if self._ssh is not None else ""
+        if "open failed" not in stderr:
             return error
         place = self._place
         return EngineUnreachable(
             SSH_NO_ENGINE,
             host=place.host,
             socket=place.socket,
-            details=said,
+            details=stderr,
         )
 
     def _start(self) -> Companion:
@@ -150,39 +151,39 @@ class SshRelay:
         ssh = Companion(["ssh", "-T", *options, "-L", forward, *self._place.words(), READY])
         if ssh.is_ready(PATIENCE):
             return ssh
-        said = ssh.complaints()
+        stderr = ssh.complaints()
         ssh.end()
-        raise _refused(self._place, said or ssh.complaints())
+        raise _refused(self._place, stderr or ssh.complaints())
 
 
-def _refused(place: SshAddress, said: str) -> EngineUnreachable:
-    """ssh did not get there. It speaks English everywhere."""
+def _refused(place: SshAddress, stderr: str) -> EngineUnreachable:
+    """The error of an ssh that did not connect. Its messages are English in every locale."""
     name, command = place.host, place.command()
-    if "HOST IDENTIFICATION HAS CHANGED" in said:
+    if "HOST IDENTIFICATION HAS CHANGED" in stderr:
         return EngineUnreachable(
             SSH_OTHER_HOST_KEY,
             name=name,
             command=command,
-            details=said,
+            details=stderr,
             retry=Retry.NO,
         )
-    if "Host key verification failed" in said:
+    if "Host key verification failed" in stderr:
         return EngineUnreachable(
             SSH_UNKNOWN_HOST_KEY,
             name=name,
             command=command,
-            details=said,
+            details=stderr,
         )
-    if "Permission denied" in said:
+    if "Permission denied" in stderr:
         return EngineUnreachable(
             SSH_NO_KEY,
             name=name,
             command=command,
-            details=said,
+            details=stderr,
         )
-    last = (said.splitlines() or ["it does not answer"])[-1]
+    last = (stderr.splitlines() or ["it does not answer"])[-1]
     last = re.sub(r"^ssh: (?:connect to host \S+ port \d+: )?", "", last).strip().rstrip(".")
-    return EngineUnreachable(SSH_FAILED, name=name, reason=last, command=command, details=said)
+    return EngineUnreachable(SSH_FAILED, name=name, reason=last, command=command, details=stderr)
 
 
 def _forget_dead(folder: Path) -> None:

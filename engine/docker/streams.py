@@ -18,7 +18,7 @@ from engine.messages.docker import DOCKER_ODD_READING
 from vm.errors import EngineUnreachable
 
 ALL = -1
-_NO_LIMIT = 1 << 60  # limits above are how a kernel says that there is none
+_NO_LIMIT = 1 << 60  # a limit above this means that there is none
 
 
 def logs(
@@ -61,7 +61,7 @@ def stats_once(containers: Containers, container: str) -> StatsSample:
 def _sample(line: bytes) -> StatsSample:
     try:
         now = msgspec.json.decode(line, type=_Stats)
-    except UNREADABLE as error:  # or the thread that reads would end of it
+    except UNREADABLE as error:  # else it would end the reading thread
         raise EngineUnreachable(DOCKER_ODD_READING, details=str(error)) from error
     memory = now.memory_stats
     cache = memory.stats.get("total_inactive_file", memory.stats.get("inactive_file", 0))

@@ -6,7 +6,7 @@ import msgspec
 
 
 def seconds(text: str | None) -> float:
-    """Of RFC 3339; 0.0 for none and for Go's zero time."""
+    """Parses RFC 3339; 0.0 for an empty text and for Go's zero time."""
     if not text:
         return 0.0
     return max(0.0, msgspec.convert(text, datetime).timestamp())

@@ -136,7 +136,8 @@ class Counter:
 
 @contextlib.contextmanager
 def using(path: Path) -> Iterator[None]:
-    """Around what reads or writes files of this computer."""
+    """A context in which files of this computer are read or written: turns OSErrors into
+    HostErrors."""
     try:
         yield
     except requests.exceptions.RequestException:  # an OSError, but dockerd's

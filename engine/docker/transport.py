@@ -70,7 +70,7 @@ class Wire:
             with answering(self.names):
                 yield from self._chunks(method, path, cancel, parameters)
         except EngineError:
-            cancel.check()  # then it is what a socket raises that was closed under us
+            cancel.check()  # after a cancel the socket's error means nothing
             raise
         cancel.check()
 
@@ -87,7 +87,7 @@ class Wire:
             socket_below(response).settimeout(None)  # silence is no failure; `cancel` ends it
 
             def interrupt() -> None:
-                with contextlib.suppress(OSError, RuntimeError, ValueError):  # it ended by itself
+                with contextlib.suppress(OSError, RuntimeError, ValueError):  # it has already ended
                     raw.shutdown()
 
             with cancel.closing(interrupt):
@@ -152,10 +152,10 @@ def _has_more(response: requests.Response) -> bool:
         return False
     below: Any = socket_below(response)
     if not isinstance(below, socket.socket) or isinstance(below, ssl.SSLSocket):
-        return False  # these cannot be asked
+        return False  # no way to peek
     below.settimeout(0)
     try:
-        return len(raw._fp.fp.peek(1)) > len(b"\r\n")  # which is the end of what was read
+        return len(raw._fp.fp.peek(1)) > len(b"\r\n")  # the end of the last chunk
     finally:
         below.settimeout(None)
 

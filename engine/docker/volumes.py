@@ -58,7 +58,7 @@ class _PruneAnswer(msgspec.Struct):
     bytes: int = msgspec.field(name="SpaceReclaimed", default=0)
 
 
-# How dockerd's readers complain of a file, and not of the disk or of the volume.
+# Errors of dockerd's readers about the file, not about the disk or the volume.
 DAMAGED = r"\bEOF\b|archive/tar|invalid tar header|gzip|flate|bzip2|\bxz\b|zstd|\bexit status\b"
 ANONYMOUS = "com.docker.volume.anonymous"
 

@@ -19,14 +19,14 @@ class Chunks:
 
     def __init__(self) -> None:
         self._line = b""
-        self._left = 0  # bytes that are no line of ours
+        self._left = 0  # bytes to skip: a chunk's data, or a body without chunks
         self._in_head = True
         self._is_chunked = False
         self._has_ended = False
 
     @property
     def may_end(self) -> bool:
-        """Whether `LAST` would make it whole: it waits for its next chunk."""
+        """Whether `LAST` would complete it: the next chunk is expected."""
         waits = not self._in_head and not self._left and not self._line
         return self._is_chunked and waits and not self._has_ended
 
@@ -60,5 +60,5 @@ class Chunks:
         self._left = size + _BREAK
 
     def _give_up(self) -> None:
-        """Nothing that we understand."""
+        """Invalid framing: skip everything from here on."""
         self._line, self._is_chunked, self._left = b"", False, _ENDLESS

@@ -57,7 +57,7 @@ class Head(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> int:
-        """Of an answer. Raises HttpError."""
+        """An answer's status. Raises HttpError."""
         found = STATUS.match(self.first)
         if found is None:
             raise HttpError(f"not an HTTP answer: {self.first[:80]!r}")
@@ -126,8 +126,8 @@ def ping(dial: Dial) -> bool:
 
 
 def ping_headers(dial: Dial) -> bytes:
-    """The headers of dockerd's answer to a ping, but for those of this one answer. Clients choose
-    by them how they talk to it. Raises HttpError, OSError, and what `dial` raises."""
+    """The headers of dockerd's answer to a ping, without those of this single answer. Clients read
+    the API version and more from them. Raises HttpError, OSError, and what `dial` raises."""
     headers = _answer(dial, "GET", "/_ping", ANSWER_LIMIT)[0].headers
     lines = (f"{name}: {value}\r\n" for name, value in headers.items() if name not in OF_ONE)
     return "".join(lines).encode("latin-1")
@@ -168,12 +168,12 @@ def get(dial: Dial, path: str) -> bytes:
 
 
 def post(dial: Dial, path: str, limit: float = ANSWER_LIMIT) -> bytes:
-    """The same for a request without a body that may take `limit` seconds."""
+    """As `get`, for a POST without a body that may take `limit` seconds."""
     return _answer(dial, "POST", path, limit)[1]
 
 
 def delete(dial: Dial, path: str) -> None:
-    """The same for a thing that is to be no more."""
+    """As `get`, for a DELETE."""
     _answer(dial, "DELETE", path, ANSWER_LIMIT)
 
 

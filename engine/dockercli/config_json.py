@@ -22,7 +22,7 @@ from engine.messages.host import DOCKER_CLI_BAD_CONFIG, DOCKER_CLI_CONFIG_LOCKED
 if TYPE_CHECKING:
     from vm.errors import HostError
 
-PATIENCE = 10.0  # seconds for another of us, who may have been stopped in the middle of it
+PATIENCE = 10.0  # seconds to wait for another Galley process, which may be stopped
 
 
 def folder() -> Path:
@@ -67,7 +67,7 @@ def change(edit: Callable[[dict[str, Any]], None]) -> None:
 
 
 def _changed(edit: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
-    """None: it is as it should be."""
+    """The changed content; None if `edit` changes nothing."""
     config = read()
     before = copy.deepcopy(config)
     edit(config)

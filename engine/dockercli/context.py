@@ -41,8 +41,9 @@ def endpoint(home: Home) -> str:
 def ensure(home: Home) -> Problem | None:
     """Make the context if there is none, and make it current at that moment if the user has none.
 
-    Later starts do not make it current again: `docker context use default` is an answer. Returns
-    what stands in the way; raises HostError when docker's files cannot be used.
+    Later starts do not make it current again, since `docker context use default` is the user's
+    choice. Returns the problem that prevents it; raises HostError when docker's files cannot be
+    used.
     """
     remove_orphans()
     meta = _meta(home)
@@ -114,7 +115,8 @@ def _leave(home: Home) -> None:
 
 
 def use(home: Home) -> None:
-    """Let a plain `docker` talk to us. Raises HostError, also where there is no such context."""
+    """Make a plain `docker` use this engine. Raises HostError, also where there is no such
+    context."""
     problem = ensure(home)
     if problem is not None:
         raise from_problem(problem)
@@ -122,7 +124,7 @@ def use(home: Home) -> None:
 
 
 def is_current(home: Home) -> bool:
-    """Whether a plain `docker` talks to us by this context."""
+    """Whether a plain `docker` uses this context."""
     return config_json.read().get("currentContext") == context_name(home)
 
 

@@ -1,6 +1,6 @@
 """The marker file of an automatic suspend.
 
-It exists while the machine is suspended and its next use shall resume it, also by the next
+It exists while the machine is suspended and its next use resumes it, also under the next
 supervisor. A machine that its user has stopped has none. Its content is the headers of dockerd's
 last answer to a ping, with which the bridge answers pings meanwhile. Next: `idle_tracker.py`,
 `engine/bridge/deferred.py`.

@@ -47,12 +47,12 @@ class ConfigureSequence:
         self._publish = publish
 
     def open(self) -> None:
-        """See how a machine that runs already has started, and follow the settings."""
+        """Read the configuration of a machine that runs already, and follow the settings."""
         self._settings.subscribe(lambda _: self.apply_settings())
         self._configuration.look(self._machine.story.console.lines())
 
     def write_boot_files(self, image: Path) -> None:
-        """Let the machine that is about to boot with `image` find its configuration."""
+        """Write the configuration for the machine that is about to boot with `image`."""
         self._configuration.write_boot_files(self._machine.directory.boot_files, image)
 
     def configure_booted(self) -> None:
@@ -61,7 +61,7 @@ class ConfigureSequence:
         self.configure()
 
     def configure(self) -> None:
-        """Bring a running machine what has changed of its configuration, if anything."""
+        """Send a running machine what has changed of its configuration, if anything."""
         spec = self._machine.backend.observe(self._machine.directory).spec
         if spec is None:
             return
@@ -82,7 +82,7 @@ class ConfigureSequence:
         self._saver.set_rules(rules_of(self._settings, self._machine.backend))
 
     def apply_settings(self) -> None:
-        """The settings have changed: what can change without a restart follows."""
+        """Apply changed settings, as far as that needs no restart."""
         self.apply_saver_rules()
         if self._machine.status.state.is_up:
             self._docker_cli.keep_logins()

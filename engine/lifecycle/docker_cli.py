@@ -1,4 +1,4 @@
-"""What the docker command line of this user has of the engine: a context, logins, proxies.
+"""Sets up the docker command line of this user for the engine: a context, logins, proxies.
 
 Each is written when the engine has started and removed when its machine is deleted. Next:
 `engine/dockercli/context.py`, `engine/credentials/logins.py`.
@@ -26,7 +26,8 @@ class DockerCliSetup:
         self.problems: tuple[Problem, ...] = ()
 
     def make_context(self) -> None:
-        """Where the settings want one. Never raises: it becomes the problem."""
+        """Make the context if the settings enable it. Never raises: an error becomes the
+        problem."""
         problem = None
         if self._settings.current().use_context:
             try:
@@ -36,8 +37,8 @@ class DockerCliSetup:
         self.problems = (problem,) if problem else ()
 
     def keep_logins(self) -> None:
-        """In the keyring or not, as the settings say. A failure does not keep the engine from
-        starting; `galley diagnose` reports it."""
+        """Keep logins in the keyring or not, by the settings. A failure does not keep the engine
+        from starting; `galley diagnose` reports it."""
         try:
             logins.follow(self._home, self._settings.current().use_keyring)
         except GalleyError as error:

@@ -1,7 +1,7 @@
-"""Dials dockerd in the machine, and says why that cannot be done now.
+"""Dials dockerd in the machine, and reports why that is not possible now.
 
 Clients, the supervisor's own requests and the bridge use `dial`, which resumes the machine first.
-What must not count as use of the engine goes by `dial_as_it_is`. Next: `resource_saver.py`,
+`dial_as_it_is` is for requests that must not count as use of the engine. Next: `resource_saver.py`,
 `engine/bridge/bridge.py`, `vm/lifecycle/machine.py`.
 """
 

@@ -1,9 +1,9 @@
-"""Keeps an eye on dockerd, without polling: one open `GET /events`, and what follows from it.
+"""Watches dockerd's health and its running containers, by one open `GET /events`, without polling.
 
-While the stream is open dockerd is healthy; when it ends, `on_health` says so and the watch knocks
-(`GET /_ping`, at most once a second) until it answers again. Container events ask for the ports to
-be looked at, as `look` does, and so do networks of running containers and services of a swarm; many
-at once are answered by one look.
+While the stream is open dockerd is healthy; when it ends, `on_health` is called, and the watch
+reconnects, at most once a second. Events of containers, of running containers' networks and of
+swarm services cause a new list of the running containers, as `look` does; many events at once cause
+one list.
 """
 
 import contextlib
@@ -31,8 +31,8 @@ FILTERS = {
     "event": [*OF_CONTAINERS, *OF_NETWORKS, *OF_SERVICES],
 }
 EVENTS = f"/events?filters={msgspec.json.encode(FILTERS).decode()}"
-KNOCK = 1.0  # seconds between two tries while dockerd is down
-LOOK = 10.0  # seconds that somebody waits for a look; with sshd just starting it may take some
+KNOCK = 1.0  # seconds between two attempts while dockerd is down
+LOOK = 10.0  # seconds that `look` waits; with sshd just starting a list may take some
 LOST = (GalleyError, HttpError, OSError)
 
 Dial = Callable[[], Stream]
@@ -41,8 +41,8 @@ OnContainers = Callable[[list[Container]], None]
 
 
 class EngineWatch:
-    """From `begin` to `end`, two threads: one reads events, one looks at containers. `health`: what
-    was seen last."""
+    """Two threads, from `begin` to `end`: one reads events, one lists containers. `health`: as last
+    observed."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
@@ -51,17 +51,16 @@ class EngineWatch:
         self._on_containers: OnContainers = lambda containers: None
         self._ended = threading.Event()
         self._looks = threading.Condition(threading.RLock())
-        self._looks_asked = 0
-        self._looks_had = 0  # every look asked for up to here has been had
-        self._running: frozenset[str] = frozenset()  # containers, as last seen
+        self._looks_requested = 0
+        self._looks_done = 0  # the requested ones, up to this number, are done
+        self._running: frozenset[str] = frozenset()  # containers, as last listed
         self._started: set[str] = set()  # containers, by the events of this stream
         self._stream: Stream | None = None
         self._threads: list[threading.Thread] = []
 
     def begin(self, on_health: OnHealth, on_containers: OnContainers) -> None:
-        """Start watching; doing it again while watching does nothing. `on_health` is called
-        whenever dockerd is seen to answer or not, the same again included; `on_containers` with
-        all that run."""
+        """Start watching; idempotent. `on_health` is called with every observation of dockerd's
+        health, also an unchanged one; `on_containers` with all running containers."""
         if self._threads:
             return
         self._on_health, self._on_containers = on_health, on_containers
@@ -74,7 +73,7 @@ class EngineWatch:
             thread.start()
 
     def end(self) -> None:
-        """Stop watching, and tell that the engine is gone."""
+        """Stop watching, and report that dockerd is gone."""
         threads, self._threads = self._threads, []
         self._ended.set()
         with self._looks:
@@ -86,34 +85,34 @@ class EngineWatch:
             if thread is not threading.current_thread():
                 thread.join(timeout=5)
         if threads:
-            self._see(EngineHealth(False))
+            self._set_health(EngineHealth(False))
 
     def look(self) -> None:
-        """See which containers run, and return when `on_containers` has seen them too."""
+        """List the running containers, and return when `on_containers` has returned."""
         with self._looks:
-            mine = self._ask()
-            self._looks.wait_for(lambda: self._looks_had >= mine or not self._threads, LOOK)
+            mine = self._request_look()
+            self._looks.wait_for(lambda: self._looks_done >= mine or not self._threads, LOOK)
 
     def settle(self, wait: Callable[[], None]) -> None:
-        """Return when `on_containers` has been told of all that has been asked for so far, or
-        dockerd could not be asked. `wait` is called again and again meanwhile."""
+        """Return when every look requested so far is done, or has failed. `wait` is called
+        repeatedly meanwhile."""
         with self._looks:
-            asked = self._looks_asked
-        while self._looks_had < asked and self._threads:
+            requested = self._looks_requested
+        while self._looks_done < requested and self._threads:
             wait()
 
-    def _ask(self) -> int:
+    def _request_look(self) -> int:
         with self._looks:
-            self._looks_asked += 1
+            self._looks_requested += 1
             self._looks.notify_all()
-            return self._looks_asked
+            return self._looks_requested
 
     def _follow(self) -> None:
         while not self._ended.is_set():
             with contextlib.suppress(*LOST):
                 self._follow_once()
             if not self._ended.is_set():
-                self._see(EngineHealth(False))
+                self._set_health(EngineHealth(False))
                 self._ended.wait(KNOCK)
 
     def _follow_once(self) -> None:
@@ -121,16 +120,17 @@ class EngineWatch:
         self._started.clear()
         try:
             for event in stream_json(stream, EVENTS, on_open=self._healthy):
-                if self._matters(event):
-                    self._let_settle(event)
-                    self._ask()
+                if self._needs_look(event):
+                    self._wait_until_listed(event)
+                    self._request_look()
         finally:
             self._stream = None
             stream.close()
 
-    def _matters(self, event: Any) -> bool:
-        """dockerd's filter lets any action of any type pass. And every container joins its networks
-        as it starts, and leaves them as it ends; then an event of its own asks for the look."""
+    def _needs_look(self, event: Any) -> bool:
+        """Whether the list may have changed: dockerd's filter passes any action of any type. A
+        container that is not running is skipped here, since it joins its networks as it starts and
+        leaves them as it ends, which has an event of its own."""
         match event:
             case {"Type": "network", "Actor": {"Attributes": {"container": str(container)}}}:
                 return container in self._started or container in self._running
@@ -145,9 +145,9 @@ class EngineWatch:
                 return True
         return False
 
-    def _let_settle(self, event: Any) -> None:
-        """dockerd tells of a pause, and of a network, before its list has it; about the container
-        itself it says nothing until then."""
+    def _wait_until_listed(self, event: Any) -> None:
+        """dockerd sends the event of a pause or of a network before its list shows the change; a
+        request for the container itself blocks until then."""
         match event:
             case {"Action": "pause" | "unpause", "id": str(container)} | {
                 "Type": "network",
@@ -157,13 +157,14 @@ class EngineWatch:
                     get(self._dial, f"/containers/{container}/json")
 
     def _healthy(self, head: Head) -> None:
-        """dockerd names its versions in every answer; asked for them, it runs two programs."""
+        """Reads the versions from the headers: for `GET /version` dockerd would run two
+        programs."""
         product = head.headers.get("server", "").partition(" ")[0]
         version = product.partition("/")[2]
-        self._ask()  # first, so that who knows of the health can wait for it
-        self._see(EngineHealth(True, version, head.headers.get("api-version", "")))
+        self._request_look()  # first, so that `settle` waits for it once the health is known
+        self._set_health(EngineHealth(True, version, head.headers.get("api-version", "")))
 
-    def _see(self, health: EngineHealth) -> None:
+    def _set_health(self, health: EngineHealth) -> None:
         self.health = health
         self._on_health(health)
 
@@ -171,7 +172,7 @@ class EngineWatch:
         while True:
             with self._looks:
                 self._looks.wait_for(self._has_to_look)
-                asked = self._looks_asked
+                requested = self._looks_requested
             if self._ended.is_set():
                 return
             try:
@@ -181,8 +182,8 @@ class EngineWatch:
             except LOST as error:
                 log.info("cannot list containers: %s", error)
             with self._looks:
-                self._looks_had = asked
+                self._looks_done = requested
                 self._looks.notify_all()
 
     def _has_to_look(self) -> bool:
-        return self._looks_asked > self._looks_had or self._ended.is_set()
+        return self._looks_requested > self._looks_done or self._ended.is_set()

@@ -220,7 +220,7 @@ class IdleTracker:
         return self._move(observed(self._state, machine, is_marked))
 
     def _leave(self, *states: SaverState) -> None:
-        """What the saver had in hand is over: the machine alone says what follows."""
+        """End a transition of the saver: the machine's state alone decides the next state."""
         if self._observe() in states:
             self._move(SaverState.OFF)
             self._observe()

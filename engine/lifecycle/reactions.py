@@ -50,7 +50,7 @@ class Reactions:
             self._watch.end()
             self._file_events.follow(())
             self._names.forget()
-            if state is not MachineState.STOPPING:  # what ends may write to the last
+            if state is not MachineState.STOPPING:  # a stopping machine may still write
                 self._folders.end()
         self._ports.follow(state)
         self._saver.machine_changed()

@@ -1,9 +1,10 @@
-"""Containers that run when the engine is stopped: ended in order, and started again afterwards.
+"""Stops the running containers with the engine, and starts them again afterwards.
 
-A `galley stop` that suspends the machine leaves dockerd running, so nobody applies restart policies
-at the next start but us. What is to start again is written down before anything is stopped, and
-forgotten only when dockerd has started it or said no: a supervisor, a dockerd or a machine that
-dies between, or a machine that starts from cold, loses none. Next: `engine/engine.py`.
+A `galley stop` that suspends the machine leaves dockerd running, so dockerd does not apply restart
+policies at the next start, and Galley does. The containers to start again are saved before any is
+stopped, and each is removed from the file only when dockerd has started it or refused to: none is
+lost if the supervisor, dockerd or the machine dies meanwhile, or the next start is cold. Next:
+`engine/engine.py`.
 """
 
 import logging
@@ -25,10 +26,10 @@ from vm.host.paths import write_atomic
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8
-GRACE = 10  # seconds that dockerd gives a container which asks for no other time
+GRACE = 10  # seconds that dockerd gives a container without a stop timeout of its own
 SPARE = 30.0  # seconds beyond a container's grace until we give up
 START_LIMIT = 120.0
-AWAY = 503  # what the bridge answers for a dockerd that it does not reach
+AWAY = 503  # the bridge's status for a dockerd that it cannot reach
 SWARM = "com.docker.swarm.task.id"  # the label of a swarm's containers
 LOST = (GalleyError, HttpError, OSError)
 
@@ -67,14 +68,14 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 class RestartPolicy:
-    """`kept` is the file for what is to start again."""
+    """`kept` is the file with the containers to start again."""
 
     def __init__(self, kept: Path) -> None:
         self._kept = kept
 
     def stop_all(self, dial: Dial) -> None:
-        """Stop every container with the grace that it has. Raises EngineError where that cannot
-        be, and then some have been stopped."""
+        """Stop every container, with its own stop timeout. Raises EngineError if that fails; some
+        may be stopped then."""
         try:
             listed = get_json(dial, "/containers/json", list[_Listed])
             if any(SWARM in one.Labels for one in listed):
@@ -90,20 +91,20 @@ class RestartPolicy:
             raise EngineUnreachable(CONTAINERS_NOT_STOPPED, details=str(error)) from error
 
     def start_again(self, dial: Dial) -> tuple[Problem, ...]:
-        """Start what is written down, and forget it; a problem for each that does not start. Those
-        that dockerd gave no answer for stay written down (`waiting`)."""
+        """Start the saved containers; a problem for each that does not start. Those for which
+        dockerd gave no answer stay saved (`waiting`)."""
         names = self._read()
         if not names:
             return ()
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            said = list(threads.map(lambda item: _start(dial, *item), names.items()))
-        answers = dict(zip(names, said, strict=True))
+            results = list(threads.map(lambda item: _start(dial, *item), names.items()))
+        answers = dict(zip(names, results, strict=True))
         self._write({key: names[key] for key, (answered, _) in answers.items() if not answered})
-        return tuple(problem for _, problem in said if problem)
+        return tuple(problem for _, problem in results if problem)
 
     @property
     def waiting(self) -> tuple[str, ...]:
-        """The names of those that are still to start."""
+        """The names of the containers that are still to start."""
         return tuple(self._read().values())
 
     def forget(self) -> None:
@@ -131,14 +132,14 @@ def _may_restart(one: _Container) -> bool:
 
 
 def _restarts(dial: Dial, one: _Container) -> bool:
-    """As dockerd decides it when it starts: "on-failure" depends on how the container ended."""
+    """Whether dockerd would restart it at its own start: "on-failure" depends on the exit code."""
     policy = one.HostConfig.RestartPolicy.Name
     if policy != "on-failure":
         return _may_restart(one)
     try:
         return _look(dial, one.Id).State.ExitCode != 0
     except HttpError as error:
-        if error.status != 404:  # it was to be removed when it ended
+        if error.status != 404:  # a `--rm` container, removed by now
             raise
         return False
 
@@ -154,16 +155,16 @@ def _stop(dial: Dial, one: _Container) -> None:
 
 
 def _start(dial: Dial, container: str, name: str) -> tuple[bool, Problem | None]:
-    """Whether dockerd had its say, and what is in the way."""
+    """Whether dockerd has answered, and the problem if it refused."""
     began = time.monotonic()
     try:
         post(dial, f"/containers/{container}/start", START_LIMIT)
     except LOST as error:
         status = error.status if isinstance(error, HttpError) else 0
-        if status in (304, 404):  # dockerd was faster, or it is gone
+        if status in (304, 404):  # it runs already, or no longer exists
             return True, None
         log.warning("%s did not start again: %s", name, error)
-        is_late = time.monotonic() - began >= START_LIMIT  # dockerd has it in hand
+        is_late = time.monotonic() - began >= START_LIMIT  # dockerd is still starting it
         if status in (0, AWAY) and not is_late:
             return False, None
         problem = EngineRefused(

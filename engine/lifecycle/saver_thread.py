@@ -36,7 +36,7 @@ class TrafficListener(Protocol):
 
 
 class SaverThread:
-    """`on_suspend_aborted` is called when a suspend was begun, and failed."""
+    """`on_suspend_aborted` is called after a suspend that has begun and failed."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """Snapshots of the whole machine: made while it runs, restored while it is stopped for that.
 
-A snapshot is the data disk at one moment, with everything that Docker has. The machine goes on
-while one is made; its file system is at rest for the moment that counts. With what is in memory a
-machine that runs is suspended for it, copied, and goes on. Next: `vm/lifecycle/snapshots.py` (how
+A snapshot is the data disk at one moment, with everything that Docker has. The machine keeps
+running while one is made; its file system is frozen for the moment of the copy. For a snapshot with
+memory a running machine is suspended, copied, and resumed. Next: `vm/lifecycle/snapshots.py` (how
 they lie on disk), `vm.capabilities.CopiesDisk` (how a disk is copied).
 """
 
@@ -31,7 +31,7 @@ from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
 log = logging.getLogger(__name__)
 
 UP = (MachineState.RUNNING, MachineState.PAUSED, MachineState.STARTING)
-BUSY = (MachineState.STARTING, MachineState.STOPPING)  # on its way, by somebody's wish
+BUSY = (MachineState.STARTING, MachineState.STOPPING)  # a start or stop is under way
 
 
 class Snapshots:
@@ -52,12 +52,12 @@ class Snapshots:
         self._changed = changed
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
-        self._was_still = False
+        self._was_frozen = False
         self.kept: tuple[MachineSnapshot, ...] = ()
         self.work: SnapshotWork | None = None
 
     def open(self) -> None:
-        """See which there are, and take away what a crash has left."""
+        """List the snapshots, and remove what a crash has left."""
         directory = self._machine.directory
         copies = self._machine.backend.copies_disk
         if snapshots.sweep(directory) and copies is not None:
@@ -68,7 +68,7 @@ class Snapshots:
         self.kept = snapshots.every(directory)
 
     def no_memory(self) -> SnapshotRefused | None:
-        """Why a snapshot could not have what is in memory, as things are."""
+        """Why a snapshot could not include the memory now."""
         status = self._machine.status
         if status.resumable:
             return None
@@ -77,11 +77,11 @@ class Snapshots:
         return None if status.state.is_up or status.state in BUSY else _nothing_in_memory()
 
     def create(self, name: str, *, memory: bool = False) -> None:
-        """`memory`: also what is in it. A machine that runs is suspended for that, and goes on. One
-        that is suspended is kept with its memory in any case, and stays so. Raises MachineBusy for
-        one that starts or stops: whoever does that is not to find it suspended, or back."""
+        """`memory`: include the memory. A running machine is suspended for that, and resumed. A
+        suspended one is saved with its memory in any case, and stays suspended. Raises MachineBusy
+        while the machine starts or stops: suspending or resuming it would interfere with that."""
         with self._lock:
-            self._copies()  # before anything is done for it
+            self._copies()  # fail before anything is changed
             snapshots.check_new(self._machine.directory, name)
             if memory and (refusal := self.no_memory()) is not None:
                 raise refusal
@@ -91,12 +91,12 @@ class Snapshots:
             if memory and state.is_up:
                 self._create_suspended(name)
                 return
-            self._machine.wake()  # paused, it could not bring its file system to rest
+            self._machine.wake()  # a paused guest could not freeze its file system
             self._machine.run_exclusive(lambda: self._create(name, memory))
 
     def restore(self, name: str, *, cold: bool = False) -> None:
-        """The machine's disk is exchanged; where it was running, it is started again. `cold`: from
-        cold, whatever the snapshot has of memory."""
+        """Replaces the machine's disk; a machine that was running is started again. `cold`: boot
+        it, even if the snapshot has its memory."""
         with self._lock:
             snapshots.check_restore(self._machine.directory, name)
             was_up = self._machine.status.state in UP
@@ -112,14 +112,14 @@ class Snapshots:
 
     def delete_all(self) -> None:
         snapshots.delete_all(self._machine.directory)
-        self._look()
+        self._list_again()
 
     def cancel(self) -> None:
-        """End a copy that is under way; it raises Cancelled at its caller. Else nothing."""
+        """Cancel a copy that is under way: its caller gets Cancelled. Does nothing without one."""
         self._cancelled.set()
 
     def _create_suspended(self, name: str) -> None:
-        """The machine goes on before this returns or raises."""
+        """The machine is resumed before this returns or raises."""
         work = SnapshotWork(name, "create", step=SnapshotStep.SUSPEND)
         with self._working(work), self._saver.suspended_meanwhile():
             self._stop_sequence.run_suspended(
@@ -132,7 +132,7 @@ class Snapshots:
         try:
             self._make(name, True)
         finally:
-            self._tell(SnapshotStep.GO_ON)
+            self._set_step(SnapshotStep.GO_ON)
 
     def _create(self, name: str, memory: bool) -> None:
         with self._working(SnapshotWork(name, "create")):
@@ -152,24 +152,24 @@ class Snapshots:
 
     def _delete(self, name: str) -> None:
         snapshots.delete(self._machine.directory, name)
-        self._look()
+        self._list_again()
 
     def _fill(self, target: Path, memory: bool) -> bool:
-        """A machine that is suspended is kept with its memory, which has to be there if `memory`
-        is wanted."""
+        """A suspended machine is saved with its memory, whose absence is an error if `memory` is
+        requested."""
         suspends, directory = self._machine.backend.suspends, self._machine.directory
-        self._was_still = True  # a machine that is stopped is not asked
-        self._tell(SnapshotStep.DISK)
+        self._was_frozen = True  # holds for a stopped machine
+        self._set_step(SnapshotStep.DISK)
         self._check_cancelled()
-        self._copies().copy(directory, target, self._still, self._report)
+        self._copies().copy(directory, target, self._frozen, self._report)
         kept = False
         if self._machine.status.resumable and suspends is not None:
-            self._tell(SnapshotStep.MEMORY)
+            self._set_step(SnapshotStep.MEMORY)
             folder = directory.snapshot_suspended(target.parent.name)
             kept = suspends.copy(directory, target, folder, self._report)
         if memory and not kept:
             raise _nothing_in_memory()
-        return self._was_still
+        return self._was_frozen
 
     def _copies(self) -> CopiesDisk:
         """Raises SnapshotRefused."""
@@ -179,12 +179,12 @@ class Snapshots:
         return copies
 
     def _put_back_suspended(self, name: str) -> None:
-        """Where it cannot be had, the machine has its disk, and starts from cold."""
+        """If the memory cannot be restored, the machine has its disk only, and boots."""
         suspends, directory = self._machine.backend.suspends, self._machine.directory
         disk, folder = directory.snapshot_disk(name), directory.snapshot_suspended(name)
         if suspends is None or not folder.exists():
             return
-        self._tell(SnapshotStep.MEMORY)
+        self._set_step(SnapshotStep.MEMORY)
         try:
             if suspends.restore(directory, disk, folder, self._report):
                 return
@@ -193,16 +193,16 @@ class Snapshots:
             log.warning("the snapshot %s without its memory: %s", name, error)
 
     @contextmanager
-    def _still(self) -> Iterator[None]:
-        """The guest's file system at rest. Where it cannot be, the copy is what a power cut would
-        leave, which the journal is for, and the manifest says so."""
+    def _frozen(self) -> Iterator[None]:
+        """Freeze the guest's file system. If that fails, the copy is like a disk after a power cut,
+        which the journal repairs, and the manifest records it."""
         agent: GuestAgent | None = None
-        self._was_still = self._machine.status.state not in UP
+        self._was_frozen = self._machine.status.state not in UP
         if self._machine.status.state is MachineState.RUNNING:
             try:
                 agent = GuestAgent(self._machine.guest.dial)
                 agent.freeze()
-                self._was_still = True
+                self._was_frozen = True
             except GalleyError as error:
                 log.warning("the guest's disk is copied as it is: %s %s", error, error.details)
         try:
@@ -212,7 +212,7 @@ class Snapshots:
                 self._thaw(agent)
 
     def _thaw(self, agent: GuestAgent) -> None:
-        """By itself it would take a minute."""
+        """Without this the guest agent thaws it only after a minute."""
         try:
             agent.thaw()
         except GalleyError as error:
@@ -227,10 +227,10 @@ class Snapshots:
             yield
         finally:
             self.work = None
-            self._look()
+            self._list_again()
 
     def _report(self, done: int, total: int) -> None:
-        """Every hundredth is told."""
+        """Publishes every hundredth."""
         self._check_cancelled()
         work = self.work
         if work is None or (done - work.done_bytes) * 100 < total:
@@ -238,7 +238,7 @@ class Snapshots:
         self.work = SnapshotWork(work.name, work.verb, done, total, work.step)
         self._changed()
 
-    def _tell(self, step: SnapshotStep) -> None:
+    def _set_step(self, step: SnapshotStep) -> None:
         if self.work is not None and self.work.step is not step:
             self.work = SnapshotWork(self.work.name, self.work.verb, step=step)
             self._changed()
@@ -247,7 +247,7 @@ class Snapshots:
         if self._cancelled.is_set():
             raise Cancelled(SNAPSHOT_CANCELLED)
 
-    def _look(self) -> None:
+    def _list_again(self) -> None:
         self.kept = snapshots.every(self._machine.directory)
         self._changed()
 

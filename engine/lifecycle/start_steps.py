@@ -1,7 +1,7 @@
-"""What is to happen in a machine once it can be reached, until clients are served.
+"""The start's steps in a machine that can be reached, until clients are served.
 
-The boot's second half; in a machine that goes on from where it was suspended they pass at once, but
-for the last two. Next: `starting.py`, `vm/lifecycle/boot_steps.py` (the first half).
+They are the second half of a boot; after a resume all but the last two pass at once. Next:
+`starting.py`, `vm/lifecycle/boot_steps.py` (the first half).
 """
 
 import contextlib
@@ -33,7 +33,7 @@ from vm.lifecycle.steps import Patience, Step
 DOCKER_SOCKET = "/run/docker.sock"  # in the guest
 ANSWERING = STEP_ANSWER.text()
 STARTING_AGAIN = STEP_START_AGAIN.text()
-SERVED = (ANSWERING, STARTING_AGAIN)  # steps in which clients are let through
+SERVED = (ANSWERING, STARTING_AGAIN)  # steps during which clients are served
 
 
 class EngineSteps:
@@ -64,13 +64,13 @@ class EngineSteps:
 
         def containerd(wait: Patience) -> None:
             self._folders.begin(machine)
-            _see(machine, wait, "containerd")
+            _wait_for_line(machine, wait, "containerd")
 
         def dockerd(wait: Patience) -> None:
-            _see(machine, wait, "engine")
+            _wait_for_line(machine, wait, "engine")
 
         def configure(wait: Patience) -> None:
-            """Before anybody is told that it runs: dockerd may have to start again for it."""
+            """Before dockerd is reported as running: it may have to restart for this."""
             wait.wait(0.0)
             self._configuring.configure_booted()
 
@@ -81,7 +81,7 @@ class EngineSteps:
         def start_again(wait: Patience) -> None:
             wait.wait(0.0)
             self._stop_sequence.start_again(self._dial)
-            self._watch.settle(wait.wait)  # ports of containers that went on are open then
+            self._watch.settle(wait.wait)  # the ports of resumed containers are open then
 
         return [
             Step(STEP_CONTAINERD.text(), containerd, 120.0, again),
@@ -92,7 +92,8 @@ class EngineSteps:
         ]
 
     def _answer(self, wait: Patience) -> None:
-        """Liveness is a ping through the host's own socket, and the event stream beside it."""
+        """dockerd is ready when a ping through the host's own socket succeeds and events are
+        read."""
         self._watch.begin(self._reactions.health_seen, self._reactions.containers_changed)
         while not ping(self._dial):
             wait.wait(0.05)
@@ -114,7 +115,7 @@ def warm_up_dockerd(guest: Guest) -> None:
     threading.Thread(target=ask, name="warm-up-dockerd", daemon=True).start()
 
 
-def _see(machine: Machine, wait: Patience, line: str) -> None:
+def _wait_for_line(machine: Machine, wait: Patience, line: str) -> None:
     try:
         machine.story.wait_for_line(wait, line)
     except BootFailed as error:

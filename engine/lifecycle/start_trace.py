@@ -1,11 +1,10 @@
-"""Where a start's time goes: one file in Chrome's trace-event format, guest and host together.
+"""Traces a start: one file in Chrome's trace-event format, with guest and host together.
 
     with traced(engine, file): engine.start()
 
-Open it in Perfetto or chrome://tracing. On the host's side are the steps of the start, what of them
-was said, and what was logged; on the guest's, the lines of its console, placed by the uptime that
-each begins with. The guest's clock is laid beside ours by the line that came here soonest. Without
-a trace nothing of this runs.
+Open it in Perfetto or chrome://tracing. The host's part has the steps of the start, their notes,
+and the log; the guest's has the lines of its console, placed by the uptime at their beginning. The
+line with the shortest delay aligns the guest's clock with ours. Without a trace none of this runs.
 
 The format: "Trace Event Format" of the Catapult project; times are microseconds from the beginning.
 """
@@ -29,14 +28,14 @@ from vm.host.paths import write_atomic
 from vm.types import BootStep
 
 LINE = re.compile(rf"(?:\[ *(\d+\.\d+)\] )?{CONSOLE_PREFIX}(.*)")
-GLANCE = 0.002  # seconds between two looks at the console: how well the clocks are aligned
+GLANCE = 0.002  # seconds between two reads of the console: how well the clocks are aligned
 FIRST = "kernel"  # the first line of every boot
-KEPT = "template"  # the last line that a template has said
+KEPT = "template"  # the last line before a boot checkpoint was taken
 HOST, STEPS, LOGGED = 1, 1, 2  # a process, and threads of it, as a viewer shows them
 
 
 class Traceable(Protocol):
-    """What is asked of `engine.engine.Engine`."""
+    """What is needed of `engine.engine.Engine`."""
 
     @property
     def console_log(self) -> Path: ...
@@ -61,9 +60,9 @@ class Trace(msgspec.Struct, frozen=True):
     displayTimeUnit: str = "ms"  # noqa: N815
 
 
-class Spoken(msgspec.Struct, frozen=True):
-    """A line of the guest's: when it came here, and how long the guest had been up (None: it did
-    not say), in seconds."""
+class ConsoleLine(msgspec.Struct, frozen=True):
+    """A line of the guest's console: when it arrived, and the guest's uptime in it (None: it has
+    none), in seconds."""
 
     text: str
     seen: float
@@ -72,7 +71,7 @@ class Spoken(msgspec.Struct, frozen=True):
 
 @contextmanager
 def traced(engine: Traceable, file: Path) -> Iterator[None]:
-    """Write `file` whatever comes of the start. Raises HomeUnusable, DiskFull."""
+    """Write `file`, also if the start fails. Raises HomeUnusable, DiskFull."""
     recorder = Recorder(engine.console_log)
     logging.getLogger().addHandler(recorder)
     unsubscribe = engine.subscribe(recorder.see)
@@ -87,13 +86,13 @@ def traced(engine: Traceable, file: Path) -> Iterator[None]:
 
 
 class Recorder(logging.Handler):
-    """Takes notes while it is lent to the engine; `trace` is what they come to."""
+    """Records from `begin` to `end`; `trace` is the result."""
 
     def __init__(self, console: Path) -> None:
         super().__init__(logging.INFO)
         self._began = time.monotonic()
         self._console = console
-        self._lines: list[Spoken] = []
+        self._lines: list[ConsoleLine] = []
         self._steps: list[tuple[float, BootStep]] = []
         self._logged: list[tuple[float, str]] = []
         self._reachable = False
@@ -104,7 +103,7 @@ class Recorder(logging.Handler):
         self._watcher = threading.Thread(target=self._watch, name="trace", daemon=True)
 
     def begin(self) -> None:
-        self._place = read_on(self._console, None)[1]  # what is there tells of another start
+        self._place = read_on(self._console, None)[1]  # what is there belongs to an earlier start
         self._watcher.start()
 
     def end(self) -> None:
@@ -139,7 +138,8 @@ class Recorder(logging.Handler):
         return Trace((*names, *self._spans(), *logged, *_guests(self._lines)))
 
     def _spans(self) -> Iterator[Event]:
-        """From each change of the steps to the next; what a long step says is a part of it."""
+        """One event from each change of the steps to the next; each note of a long step is one
+        too."""
         last = (self._finished, BootStep(""))
         for (when, step), (end, _) in pairwise([*self._steps, last]):
             if step.seconds is None:
@@ -158,7 +158,7 @@ class Recorder(logging.Handler):
             for line in lines:
                 if found := LINE.search(line.decode(errors="replace")):
                     up = float(found[1]) if found[1] else None
-                    self._lines.append(Spoken(found[2].strip(), now, up))
+                    self._lines.append(ConsoleLine(found[2].strip(), now, up))
             if over:
                 return
             self._ended.wait(GLANCE)
@@ -167,33 +167,33 @@ class Recorder(logging.Handler):
         return time.monotonic() - self._began
 
 
-def _guests(lines: list[Spoken]) -> Iterator[Event]:
-    """A process for each boot; each line ends what was waited for since the one before. Of one that
-    goes on from a template, what was said before we began is another start's story."""
+def _guests(lines: list[ConsoleLine]) -> Iterator[Event]:
+    """A process for each boot. Each line ends the event that began with the line before. After a
+    restore of a boot checkpoint, the lines before the checkpoint belong to an earlier start."""
     starts = [number for number, line in enumerate(lines) if line.text == FIRST]
     for count, (start, end) in enumerate(pairwise([*starts, len(lines)]), 1):
-        told, pid = lines[start:end], HOST + count
+        console, pid = lines[start:end], HOST + count
         name = "guest" if count == 1 else f"guest, try {count}"
         yield _named("process_name", pid, 0, name)
         yield _named("thread_name", pid, 1, "console")
-        offsets = [line.seen - line.uptime for line in told if line.uptime is not None]
+        offsets = [line.seen - line.uptime for line in console if line.uptime is not None]
         offset = min(offsets, default=0.0)
-        before = offset if offsets else told[0].seen
+        before = offset if offsets else console[0].seen
         if before < 0:
-            before, told = _went_on(told, offset)
-        for line in told:
+            before, console = _since_checkpoint(console, offset)
+        for line in console:
             when = line.seen if line.uptime is None else offset + line.uptime
             args = {"uptime": f"{line.uptime} s"} if line.uptime is not None else {}
             yield Event(line.text, "X", pid, 1, _micro(before), _micro(when - before), args)
             before = when
 
 
-def _went_on(told: list[Spoken], offset: float) -> tuple[float, list[Spoken]]:
-    """From when to show what has been said since a template was taken, else all of it."""
-    for number, line in enumerate(told):
+def _since_checkpoint(lines: list[ConsoleLine], offset: float) -> tuple[float, list[ConsoleLine]]:
+    """The begin and the lines since a boot checkpoint was taken; all lines without one."""
+    for number, line in enumerate(lines):
         if line.text == KEPT and line.uptime is not None:
-            return offset + line.uptime, told[number + 1 :]
-    return offset, told
+            return offset + line.uptime, lines[number + 1 :]
+    return offset, lines
 
 
 def _named(what: str, pid: int, tid: int, name: str) -> Event:

@@ -1,7 +1,7 @@
 """The sequences that stop the engine: stop, suspend, power off; and the restart of containers.
 
 `galley stop` ends containers in order and suspends the machine with an idle dockerd in it; where it
-cannot be suspended, it is powered off. What is to start again is `restart_policy.py`'s. Next:
+cannot be suspended, it is powered off. `restart_policy.py` starts containers again. Next:
 `engine/engine.py`, `vm/lifecycle/machine.py`.
 """
 
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 class StallMonitor(Protocol):
     @property
     def stalled(self) -> tuple[Problem, ...]:
-        """Why the machine stands still, and can do nothing in order; () if it does not."""
+        """Why the machine is stalled, so that it cannot shut down cleanly; () if it is not."""
 
 
 class BoundFolders(Protocol):
     @property
     def bound(self) -> frozenset[str]:
-        """The paths of this computer that running containers have."""
+        """The paths of this computer that running containers bind."""
 
 
 class StopSequence:
@@ -56,7 +56,7 @@ class StopSequence:
         self._guest_rules = guest_rules
         self._monitors = monitors
         self._folders = folders
-        self.problems: tuple[Problem, ...] = ()  # of containers that did not start again
+        self.problems: tuple[Problem, ...] = ()  # with containers that did not start again
 
     def stop(self) -> None:
         """Raises GalleyError."""
@@ -70,27 +70,27 @@ class StopSequence:
         self._machine.stop()
 
     def suspend(self, before: Callable[[], None] = lambda: None) -> None:
-        """With its containers as they are. Raises GalleyError; then all goes on."""
+        """Suspend with running containers. Raises GalleyError; then the machine keeps running."""
         self._check()
         if (obstacle := self.obstacle()) is not None:
             raise obstacle
         self._machine.suspend(partial(self._keep_used, before))
 
     def auto_suspend(self, check: Callable[[], None]) -> None:
-        """The same, and the headers of dockerd's answer to a ping are cached for clients that only
-        ask for that. `check` raises if the machine is in use."""
+        """Like `suspend`, and cache the headers of dockerd's answer to a ping, with which pings are
+        answered meanwhile. `check` raises if the machine is in use."""
         self.suspend(partial(self._keep_ping_headers, check))
 
     def run_suspended(self, check: Callable[[], None], work: Callable[[], None]) -> None:
-        """As an automatic suspend, but only while `work` is done. Raises GalleyError, and what
-        `check` and `work` raise; the machine goes on in any case."""
+        """Like `auto_suspend`, but resume the machine after `work`, also if that raises. Raises
+        GalleyError, and what `check` and `work` raise."""
         self._check()
         before = partial(self._keep_ping_headers, check)
         self._machine.run_suspended(partial(self._keep_used, before), work)
 
     def start_again(self, dial: Dial) -> None:
-        """What ran when the engine was stopped, as its restart policy says. Raises
-        EngineUnreachable where dockerd goes away meanwhile; it can be done again then."""
+        """Start what ran when the engine was stopped, by its restart policy. Raises
+        EngineUnreachable if dockerd goes away meanwhile; a later call starts the rest."""
         self.problems = self._restarts.start_again(dial)
         if waiting := self._restarts.waiting:
             raise EngineUnreachable(
@@ -103,12 +103,12 @@ class StopSequence:
         self.problems = ()
 
     def power_off(self) -> None:
-        """In order, or, where the machine stands still, at once. Raises GalleyError."""
+        """Shut the machine down, or end it at once if it is stalled. Raises GalleyError."""
         self._machine.stop(at_once=bool(self._monitors.stalled))
 
     def _check(self) -> None:
-        """Raises what keeps the machine from doing anything: it would be waited for in vain, and
-        then be ended as by a power cut, which is for its user to decide."""
+        """Raises if the machine is stalled: a stop would wait in vain, and then end the machine
+        like a power cut, which its user should decide."""
         for problem in self._monitors.stalled:
             kind = type(from_problem(problem))
             raise kind(STOP_IN_VAIN, problem=problem.text, hint=problem.hint_text)
@@ -119,7 +119,7 @@ class StopSequence:
         return self.obstacle() is None and healthy and self._settings.current().suspend
 
     def obstacle(self) -> BackendFailed | None:
-        """Why the machine cannot be suspended, whatever is asked."""
+        """Why the machine can never be suspended here."""
         return suspension.unsupported() if self._machine.backend.suspends is None else None
 
     def _keep_used(self, before: Callable[[], None]) -> None:
@@ -135,7 +135,7 @@ class StopSequence:
             log.warning("dockerd does not answer a ping: %s", error)
 
     def _empty(self) -> None:
-        """Nothing of containers is left in the machine."""
+        """Stop the containers, and remove their rules in the guest."""
         self._restarts.stop_all(self._dial)
         self._guest_rules.apply(self._machine.guest, NO_ROUTES)
         in_use.keep(self._machine.directory, ())

@@ -32,27 +32,27 @@ class GuestListeners:
     def __init__(self, dial: Dial, on_change: Callable[[], None]) -> None:
         self._dial = dial
         self._on_change = on_change
-        self._hearing: _Hearing | None = None
+        self._subscription: _Subscription | None = None
         self._lock = threading.Lock()
 
     def follow(self, is_wanted: bool) -> Listeners:
         """Start or stop to follow the guest's list, and return it as it is now. The first call
         waits for the first list, at most FIRST seconds."""
         with self._lock:
-            hearing = self._hearing
-            if is_wanted and hearing is None:
-                hearing = self._hearing = _Hearing(self._dial, self._on_change)
-                hearing.start()
+            subscription = self._subscription
+            if is_wanted and subscription is None:
+                subscription = self._subscription = _Subscription(self._dial, self._on_change)
+                subscription.start()
             elif not is_wanted:
-                self._hearing = None
-        if is_wanted and hearing is not None:
-            return hearing.listeners()
-        if hearing is not None:
-            hearing.end()
+                self._subscription = None
+        if is_wanted and subscription is not None:
+            return subscription.listeners()
+        if subscription is not None:
+            subscription.end()
         return ()
 
 
-class _Hearing:
+class _Subscription:
     """Follows the list in a thread, until `end`."""
 
     def __init__(self, dial: Dial, on_change: Callable[[], None]) -> None:
@@ -66,7 +66,7 @@ class _Hearing:
         self._stream: Stream | None = None
 
     def start(self) -> None:
-        threading.Thread(target=self._hear, name="listeners", daemon=True).start()
+        threading.Thread(target=self._follow, name="listeners", daemon=True).start()
 
     def end(self) -> None:
         """Does not wait for the thread."""
@@ -88,7 +88,7 @@ class _Hearing:
     def _is_known(self) -> bool:
         return self._listeners is not None or self._ended.is_set()
 
-    def _hear(self) -> None:
+    def _follow(self) -> None:
         pause = AGAIN
         while not self._ended.is_set():
             try:

@@ -86,7 +86,7 @@ class PublishedPorts:
             carried -= self._take_from_listeners(wanted, carried)
             slots = set(map(slot, wanted))
             for forward in carried.difference(wanted, self._reserved):
-                if slot(forward) in slots:  # of one that has ended, and had another place for it
+                if slot(forward) in slots:  # an ended container's, with another guest port
                     self._try(self._forwarder.unforward, forward)
             try:
                 for forward in wanted:

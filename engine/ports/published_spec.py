@@ -17,7 +17,7 @@ from vm.types import Forward
 
 EVERY_IPV4, EVERY_IPV6 = "0.0.0.0", "::"
 ANY_ADDRESS = ("", EVERY_IPV4, EVERY_IPV6)
-TWINS = {"127.0.0.1": "::1", EVERY_IPV4: EVERY_IPV6}  # the same, for who prefers IPv6
+TWINS = {"127.0.0.1": "::1", EVERY_IPV4: EVERY_IPV6}  # the same for clients that prefer IPv6
 PROTOCOLS = ("tcp", "udp")
 _PORT = re.compile(r"[0-9]{1,5}")
 UNALLOCATED = 0  # guest port that `guest_port_allocator.py` chooses; `routes` leads from there

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 COMMAND = "/usr/lib/galley/certificates"
 BOOT_FILE = "certificates.pem"
-NEWS = 365 * 86400.0  # seconds; what ended before that lies about in many a system's store
+NEWS = 365 * 86400.0  # seconds after its expiry in which a certificate is reported
 
 
 class Trusted(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ def select(certificates: Sequence[bytes], now: float) -> Trusted:
 
 
 def update_guest(guest: Guest, pem: bytes, console: Sequence[str]) -> bool:
-    """Let the machine have them; whether it had others, and dockerd has to start again.
+    """Send them to the machine. Returns whether it had others, so that dockerd has to restart.
 
     Raises EngineFailed, GuestUnreachable.
     """
@@ -84,7 +84,8 @@ def update_guest(guest: Guest, pem: bytes, console: Sequence[str]) -> bool:
 
 
 def _names_of(pem: bytes) -> tuple[str, ...]:
-    """As in the console line of a guest that has them; mostly there is no line for none."""
+    """The words in the console line of a guest that has `pem`; without any, most guests print no
+    line."""
     digest = hashlib.sha256(pem).hexdigest()
     return (digest,) if pem else (digest, "")
 

@@ -42,19 +42,20 @@ class LocalNames:
         self._lock = threading.Lock()
         self._containers: Sequence[Container] | None = None  # None: no machine runs
         self._has: bytes | None = None  # the content of the guest's file; None: unknown
-        settings.subscribe(lambda _: self._look())
+        settings.subscribe(lambda _: self._update_guest())
 
     def follow(self, containers: Sequence[Container]) -> None:
-        """These run now. Blocks until the guest knows; it mostly does."""
+        """`containers` run now. Blocks until the guest has their names; usually it has them
+        already."""
         self._containers = containers
-        self._look()
+        self._update_guest()
 
     def forget(self) -> None:
         """The machine is gone, and its file."""
         with self._lock:
             self._containers, self._has = None, None
 
-    def _look(self) -> None:
+    def _update_guest(self) -> None:
         with self._lock:
             if self._containers is None:
                 return

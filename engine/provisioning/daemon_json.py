@@ -52,12 +52,12 @@ COMMAND = "/usr/lib/galley/daemon-config"
 BOOT_FILE = "daemon.json"
 EMPTY = "{}\n"
 LONGEST = 30 * 1024  # bytes; a request of the control socket holds twice that
-PATIENCE = 400.0  # seconds: two ends and two starts of dockerd, where instructions are emulated
-REFUSED, AS_BEFORE = 65, 66  # how `daemon-config apply` ends
+PATIENCE = 400.0  # seconds: two stops and two starts of dockerd, with emulated instructions
+REFUSED, AS_BEFORE = 65, 66  # exit codes of `daemon-config apply`
 RELOAD_PATIENCE = 180.0  # seconds: dockerd may be starting, and then reloads
-NO_COMMAND = (126, 127)  # what a shell says where there is none
+NO_COMMAND = (126, 127)  # a shell's exit codes without the program
 
-# What would cut dockerd off, and why.
+# Settings that would make dockerd unreachable, and why.
 OWNED = {
     "hosts": DAEMON_JSON_HOSTS,
     "data-root": DAEMON_JSON_DATA_ROOT,
@@ -110,7 +110,7 @@ def place(text: str) -> tuple[int, int] | None:
         json.loads(text if text.strip() else EMPTY)
     except json.JSONDecodeError as error:
         return error.lineno, error.colno
-    except (ValueError, RecursionError):  # `check` tells of it, which has no place
+    except (ValueError, RecursionError):  # `check` reports it; it has no position
         return None
     return None
 
@@ -132,7 +132,7 @@ def keeps_containers(*texts: str) -> bool:
 
 
 def apply(guest: Guest, text: str) -> None:
-    """Let the running dockerd start again with it; blocks until dockerd answers.
+    """Restart the running dockerd with `text`; blocks until dockerd answers.
 
     Raises SettingsError when nothing has happened, EngineFailed when the old settings had to be
     put back, GuestUnreachable.
@@ -146,20 +146,20 @@ def apply(guest: Guest, text: str) -> None:
             DOCKERD_OLDER_MACHINE_SETTINGS,
             details=done.tail(),
         )
-    said = _sentence((done.stdout or done.stderr).decode(errors="replace"))
+    reason = _sentence((done.stdout or done.stderr).decode(errors="replace"))
     if done.returncode == REFUSED:
-        raise SettingsError(DOCKERD_SETTINGS_REFUSED, said=said)
+        raise SettingsError(DOCKERD_SETTINGS_REFUSED, said=reason)
     log = guest.run(("tail", "-n", "20", ENGINE_LOG), timeout=10).stdout.decode(errors="replace")
     if done.returncode == AS_BEFORE:
         raise EngineFailed(
             DOCKERD_SETTINGS_FAILED,
-            said=said,
+            said=reason,
             details=log,
             retry=Retry.NO,
         )
     raise EngineFailed(
         DOCKERD_GONE,
-        reason=said or DOCKERD_SILENT,
+        reason=reason or DOCKERD_SILENT,
         details=log or done.tail(),
     )
 
@@ -192,9 +192,10 @@ def boot_file(text: str) -> bytes:
 
 
 def update_guest(guest: Guest, text: str, console: Sequence[str]) -> bool:
-    """Give `text` to a running machine; whether dockerd was restarted for it.
+    """Send `text` to a running machine. Returns whether dockerd was restarted for it.
 
-    The guest's console line says what it has; mostly there is none. Raises what `apply` does.
+    The guest's console line has the hash of what it uses; usually there is no line. Raises what
+    `apply` does.
     """
     word = "configured "
     has = next((line for line in reversed(console) if line.startswith(word)), "")
@@ -206,20 +207,20 @@ def update_guest(guest: Guest, text: str, console: Sequence[str]) -> bool:
 
 
 def restart(guest: Guest) -> None:
-    """Let dockerd start again with what it has. Raises EngineFailed, GuestUnreachable."""
+    """Restart dockerd with its current settings. Raises EngineFailed, GuestUnreachable."""
     done = guest.run((COMMAND, "again"), timeout=PATIENCE)
     if not done.ok:
-        said = _sentence(done.stdout.decode(errors="replace"))
+        reason = _sentence(done.stdout.decode(errors="replace"))
         raise EngineFailed(
             DOCKERD_DOES_NOT_START,
-            reason=said or DOCKERD_SILENT,
+            reason=reason or DOCKERD_SILENT,
             details=done.tail(),
         )
 
 
 def live_restore(guest: Guest, wanted: Literal["off", "auto"]) -> None:
-    """Let dockerd reload with live-restore off, or (`auto`) off only while it is in a swarm; it
-    runs on, and so do containers. A value of the user's own stays as it is.
+    """Make dockerd reload with live-restore off, or (`auto`) off only while it is in a swarm;
+    dockerd and containers keep running. A value of the user's own stays as it is.
 
     Raises EngineFailed when nothing has changed, GuestUnreachable.
     """
@@ -286,9 +287,9 @@ def _plain(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _sentence(said: str) -> str:
+def _sentence(message: str) -> str:
     """dockerd's message without its log prefix."""
-    last = (said.strip().splitlines() or [""])[-1]
+    last = (message.strip().splitlines() or [""])[-1]
     for prefix in ("unable to configure the Docker daemon with file", "failed to start daemon:"):
         if last.startswith(prefix):
             last = last[len(prefix) :].strip()

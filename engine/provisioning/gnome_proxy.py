@@ -21,18 +21,18 @@ type Keys = dict[str, object]
 
 def found() -> dict[str, str]:
     """Addresses by protocol, and "no" for the exceptions; {} without settings."""
-    if not any(map(os.environ.get, DESKTOP)):  # asking takes a twentieth of a resume
+    if not any(map(os.environ.get, DESKTOP)):  # running it takes a twentieth of a resume
         return {}
     try:
-        said = process.run(["gsettings", "list-recursively", SCHEMA], timeout=PATIENCE)
+        done = process.run(["gsettings", "list-recursively", SCHEMA], timeout=PATIENCE)
     except (GalleyError, OSError):  # also where no process can be made
         return {}
-    return parse(said.stdout.decode(errors="replace")) if said.ok else {}
+    return parse(done.stdout.decode(errors="replace")) if done.ok else {}
 
 
-def parse(said: str) -> dict[str, str]:
+def parse(output: str) -> dict[str, str]:
     """From the output of `gsettings list-recursively`."""
-    keys = _keys(said)
+    keys = _keys(output)
     if keys.get("mode") != "manual":
         return {}
     http = _address(keys, "http")
@@ -44,10 +44,10 @@ def parse(said: str) -> dict[str, str]:
     return given | ({"no": ",".join(names)} if given and names else {})
 
 
-def _keys(said: str) -> Keys:
+def _keys(output: str) -> Keys:
     """Those of the schema itself by their names, the others as "http.host"."""
     keys: Keys = {}
-    for line in said.splitlines():
+    for line in output.splitlines():
         schema, _, rest = line.partition(" ")
         name, _, value = rest.partition(" ")
         with contextlib.suppress(ValueError, SyntaxError):

@@ -32,9 +32,10 @@ def boot_file(words: str) -> bytes:
 
 
 def update_guest(guest: Guest, words: str, console: Sequence[str]) -> None:
-    """Let a machine that runs have it; it mostly does. Raises EngineFailed, GuestUnreachable."""
-    said = (line for line in reversed(console) if line.startswith(f"{BOOT_FILE} "))
-    if next(said, f"{BOOT_FILE} {ON}") == f"{BOOT_FILE} {words}":
+    """Send the setting to a running machine, unless it has it. Raises EngineFailed,
+    GuestUnreachable."""
+    lines = (line for line in reversed(console) if line.startswith(f"{BOOT_FILE} "))
+    if next(lines, f"{BOOT_FILE} {ON}") == f"{BOOT_FILE} {words}":
         return
     done = guest.run((COMMAND, *words.split()))
     if not done.ok:

@@ -30,7 +30,7 @@ from vm.host.paths import Home, unusable, write_atomic
 
 
 class Configuration:
-    """`problems`: what of it is not in force, and why. Any thread."""
+    """`problems`: the parts that are not in use, and why. Any thread."""
 
     def __init__(self, home: Home, settings: SettingsStore, backend: Backend) -> None:
         self._home = home
@@ -47,7 +47,7 @@ class Configuration:
         return (*filter(None, [self._refused]), *self._lacking)
 
     def look(self, console: Sequence[str]) -> None:
-        """See how a machine that runs has started."""
+        """Read from the console how a running machine has started."""
         self._refused = daemon_json.refusal(console)
         self._look_for_proxies()
 
@@ -71,26 +71,26 @@ class Configuration:
     def update_guest(
         self, guest: Guest, image: Path | None, console: Callable[[], Sequence[str]]
     ) -> None:
-        """Give a running machine what has changed. Blocks while dockerd restarts. Never raises: a
+        """Send a running machine what has changed. Blocks while dockerd restarts. Never raises: a
         failure becomes one of the problems."""
         with self._lock:
             trusted, registries = certificates.wanted(image), registry_certificates.wanted()
             unusable = self._look_for_proxies()
             failures: list[Problem] = []
             must_restart = has_restarted = False
-            said = console()
+            lines = console()
             try:
                 loopback = host_loopback.wanted(self._settings, self.proxies)
-                host_loopback.update_guest(guest, loopback, said)
+                host_loopback.update_guest(guest, loopback, lines)
             except GalleyError as error:
                 failures.append(error.to_problem())
             try:
-                must_restart = certificates.update_guest(guest, trusted.pem, said)
-                registry_certificates.update_guest(guest, registries.archive, said)
+                must_restart = certificates.update_guest(guest, trusted.pem, lines)
+                registry_certificates.update_guest(guest, registries.archive, lines)
             except GalleyError as error:
                 failures.append(error.to_problem())
             try:
-                has_restarted = daemon_json.update_guest(guest, self._daemon_config(), said)
+                has_restarted = daemon_json.update_guest(guest, self._daemon_config(), lines)
                 self._refused = daemon_json.refusal(console())
             except GalleyError as error:
                 self._refused = error.to_problem()
@@ -106,8 +106,8 @@ class Configuration:
             self._lacking = (*failures, *left_out, *filter(None, [down]))
 
     def change(self, text: str, guest: Guest | None) -> None:
-        """Another daemon.json, which is kept where dockerd starts with it; without a guest, for the
-        next start. Raises what `daemon_config.apply` raises."""
+        """Replace daemon.json, if dockerd starts with it; without a guest, for the next start.
+        Raises what `daemon_json.apply` raises."""
         problem = daemon_json.check(text)
         if problem is not None:
             raise from_problem(problem)
@@ -118,7 +118,7 @@ class Configuration:
             self._refused = None
 
     def live_restore(self, guest: Guest, wanted: Literal["off", "auto"]) -> None:
-        """Raises what `daemon_config.live_restore` raises."""
+        """Raises what `daemon_json.live_restore` raises."""
         with self._lock:
             daemon_json.live_restore(guest, wanted)
 
@@ -132,7 +132,7 @@ class Configuration:
         return self._variables
 
     def _look_for_proxies(self) -> Problem | None:
-        """Why one of this computer's is not used."""
+        """Read the current proxies. Returns why one of this computer's is not used."""
         wanted, problem = proxies.wanted(self._settings)
         self.proxies = self._login.follow(wanted)
         self._variables = self.proxies.variables()
@@ -142,7 +142,7 @@ class Configuration:
         return daemon_json.joined(daemon_json.read(self._home), self._named())
 
     def _named(self) -> dict[str, str]:
-        """The proxies, as dockerd calls them."""
+        """The proxies, by dockerd's names."""
         return self.proxies.named("http-proxy", "https-proxy", "no-proxy")
 
 

@@ -61,7 +61,7 @@ class Proxies(msgspec.Struct, frozen=True):
         host = _machines_host()
         never = dict.fromkeys(filter(None, (*NEVER, host, *self.no_proxy.split(","))))
         inside = {http: self._inside(self.http, host), https: self._inside(self.https, host)}
-        return {name: said for name, said in inside.items() if said} | {no_proxy: ",".join(never)}
+        return {name: url for name, url in inside.items() if url} | {no_proxy: ",".join(never)}
 
     def _inside(self, address: str, host: str) -> str:
         """The same proxy as the machine sees it."""
@@ -77,7 +77,7 @@ class Proxies(msgspec.Struct, frozen=True):
         """For the environment of a program in the machine. Some read small letters, some capital
         ones."""
         small = self.named("http_proxy", "https_proxy", "no_proxy")
-        return {name.upper(): said for name, said in small.items()} | small
+        return {name.upper(): value for name, value in small.items()} | small
 
 
 def wanted(settings: SettingsStore) -> tuple[Proxies, Problem | None]:
@@ -97,8 +97,8 @@ def _found() -> dict[str, str]:
         import urllib.request  # 4 MB of memory, which elsewhere nothing needs
 
         return urllib.request.getproxies()
-    said = of_environment(os.environ)
-    return said if said.keys() & {"http", "https"} else gnome_proxy.found() | said
+    own = of_environment(os.environ)
+    return own if own.keys() & {"http", "https"} else gnome_proxy.found() | own
 
 
 def of_environment(variables: Mapping[str, str]) -> dict[str, str]:

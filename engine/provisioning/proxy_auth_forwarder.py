@@ -122,7 +122,7 @@ class ProxyLogin:
 
 
 def _receive(near: socket.socket) -> tuple[bytes, bytes]:
-    """A request's head, without the empty line, and what came behind it."""
+    """A request's head, without the empty line, and the bytes after it."""
     held = b""
     while END not in held:
         data = near.recv(HEAD_LIMIT)

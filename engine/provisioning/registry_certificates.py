@@ -30,11 +30,11 @@ from vm.host import trust_store
 
 FOLDER = "certs.d"
 KINDS = (".crt", ".cert", ".key")  # as dockerd has them
-SAID, NONE = "registries ", "none"  # on the guest's console, before a hash or that
+SAID, NONE = "registries ", "none"  # on the guest's console: SAID, then a hash or NONE
 
 
 class Found(msgspec.Struct, frozen=True):
-    """`archive`: what the machine is to have, b"" for none. `problems`: why others are left out."""
+    """`archive`: what the machine needs, b"" for none. `problems`: why others are left out."""
 
     archive: bytes = b""
     problems: tuple[Problem, ...] = ()
@@ -53,7 +53,7 @@ def wanted() -> Found:
 
 
 def update_guest(guest: Guest, archive: bytes, console: Sequence[str]) -> None:
-    """Let the machine have them. Raises EngineFailed, GuestUnreachable."""
+    """Send them to the machine, unless it has them. Raises EngineFailed, GuestUnreachable."""
     has = next((line for line in reversed(console) if line.startswith(SAID)), SAID + NONE)
     if has == SAID + (hashlib.sha256(archive).hexdigest() if archive else NONE):
         return

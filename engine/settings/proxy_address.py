@@ -1,6 +1,6 @@
 """Addresses of proxies: http://USER@HOST:PORT.
 
-A password is part of one only on its way from who types it to the keyring. Next:
+An address has a password only on its way from the user's input to the keyring. Next:
 `engine/provisioning/proxy_auth_forwarder.py`.
 """
 
@@ -12,8 +12,8 @@ from vm.errors import SettingsError
 
 
 def parse(given: str) -> str:
-    """ "http://example.com:3128" of that or of "example.com:3128"; "" of "". User and password
-    may be written as they are. Raises ValueError, SettingsError; neither says what was given."""
+    """ "http://example.com:3128" of that or of "example.com:3128"; "" of "". User and password may
+    be written as they are. Raises ValueError, SettingsError; neither contains the input."""
     address = given.strip()
     if not address:
         return ""
@@ -42,7 +42,7 @@ def wants_login(address: str) -> bool:
 
 
 def split(address: str) -> tuple[str, str]:
-    """The address without its password, and that, as it was meant. `address`: of `parse`."""
+    """The address without its password, and the decoded password. `address`: of `parse`."""
     scheme, rest = address.split("://", 1) if address else ("", "")
     login, at, place = rest.rpartition("@")
     user, _, password = login.partition(":")
@@ -54,5 +54,5 @@ def user(address: str) -> str:
 
 
 def hidden(given: str) -> str:
-    """As it can be shown, whatever it is."""
+    """`given` without its login, to be shown; it may be invalid."""
     return re.sub(r"(?s).*@", "…@", given)

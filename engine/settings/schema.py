@@ -1,4 +1,4 @@
-"""Every setting there is: one field of `Settings`, which says all that there is to say of it.
+"""All settings: each is one field of `Settings`, which has everything about it.
 
 The field's type is the type of its value. Its `SettingSpec` has kind, texts, default and range, and
 its topic. From these fields follow the schema (`schema()`, in the order of the fields), what the
@@ -54,7 +54,7 @@ def _default_shares(_host: HostSize) -> tuple[str, ...]:
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All values at one moment. `problems`: what the file says and could not be used."""
+    """All values at one moment. `problems`: what in the file cannot be used."""
 
     cpus: Annotated[
         int,

@@ -47,7 +47,7 @@ class Kind(StrEnum):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One setting as data. `needs_restart`: why a change is not felt at once; "" when it is."""
+    """One setting as data. `needs_restart`: why a change needs a restart; "" if it does not."""
 
     name: str
     kind: Kind
@@ -58,7 +58,7 @@ class Setting(msgspec.Struct, frozen=True):
     minimum: int = 0
     maximum: int = 0
     choices: tuple[str, ...] = ()
-    in_file: bool = True  # else it is a state of the system, which is asked and told
+    in_file: bool = True  # else the system keeps it
 
     def text(self, value: Value) -> str:
         """The value as people write it, and as `parse` reads it."""
@@ -72,7 +72,7 @@ class Setting(msgspec.Struct, frozen=True):
 
     @property
     def allowed(self) -> Text:
-        """What may be given, to end a sentence with."""
+        """The allowed values, as the end of a sentence."""
         match self.kind:
             case Kind.CHOICE:
                 return SETTINGS_CHOICE.text(choices=", ".join(self.choices))
@@ -94,11 +94,11 @@ class Setting(msgspec.Struct, frozen=True):
 
     @property
     def fallback(self) -> Value:
-        """What holds where the file's value cannot be used. Nothing is shared by mistake."""
+        """The value in place of an invalid one of the file. No folder is shared by mistake."""
         return () if self.kind is Kind.PATHS else self.default
 
     def parse(self, given: object) -> Value:
-        """The value that was meant. Raises SettingsError with the range."""
+        """The value that `given` means. Raises SettingsError with the range."""
         try:
             return _PARSERS[self.kind](self, given)
         except ValueError as error:

@@ -1,8 +1,8 @@
 """Folders of this host that the machine shares: which may be, which of the wanted ones are there.
 
 A share has the same path on both sides, with its symbolic links followed, so that what a container
-is given by a path of this host is found there. Next: `engine/shares/shared_folders.py` (what became
-of them in the machine), `engine/shares/binds.py` (who asks).
+is given by a path of this host is found there. Next: `engine/shares/shared_folders.py` (which of
+them are mounted), `engine/shares/binds.py` (which checks binds).
 """
 
 import os
@@ -32,7 +32,7 @@ GUESTS = (
 )
 
 
-@lru_cache(64)  # each look at the settings asks for the same few
+@lru_cache(64)  # every read of the settings checks the same few
 def is_guests(path: str) -> bool:
     """Whether a share there would lie in the guest's own system, or cover it."""
     there = PurePath(path)
@@ -40,8 +40,8 @@ def is_guests(path: str) -> bool:
 
 
 def default() -> tuple[str, ...]:
-    """What is shared where the user says nothing: the home, and what the system has for temporary
-    files, which test suites bind all day."""
+    """The default: the home folder, and the system's folders for temporary files, which test suites
+    often bind."""
     return "~", *(path for path in temporary_folders() if not is_guests(path))
 
 

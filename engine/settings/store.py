@@ -1,6 +1,6 @@
 """The user's settings and the file that holds them, `settings.toml`.
 
-The file is the truth: every `load` reads it, nothing is remembered. It is written only by `set` and
+The file is authoritative: every `load` reads it, nothing is cached. It is written only by `set` and
 `unset`, which keep comments and unknown keys. A proxy's password goes to the keyring instead. What
 starts at login is not in it but in a list of the system's, which `set` changes and every `load`
 reads. Next: `schema.py` (what there is), `setting.py` (what is allowed), `machine_spec` at the end
@@ -48,11 +48,11 @@ MIGRATIONS: tuple[Callable[[MutableMapping[str, Any]], None], ...] = (
 )
 
 
-WITH_UNITS = (Kind.SIZE, Kind.DURATION)  # written in the file as people write them
+WITH_UNITS = (Kind.SIZE, Kind.DURATION)  # written in the file with a unit
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A setting and its value now. `is_set`: the file says so; else it is the default."""
+    """A setting and its value now. `is_set`: the file has it; else it is the default."""
 
     setting: Setting
     value: Value
@@ -67,7 +67,7 @@ class SettingsStore:
     """`settings.toml` of one instance. Any thread, any process.
 
     `load`, `list`, `set` and `unset` raise SettingsError when the file as a whole cannot be read.
-    `current` is for the running engine and goes on with the last good values.
+    `current` is for the running engine and keeps the last good values.
     """
 
     def __init__(self, home: Home, host: HostSize | None = None) -> None:
@@ -85,7 +85,8 @@ class SettingsStore:
         return schema(msgspec.structs.replace(self._host, disk=max(disk, self._host.disk)))
 
     def load(self) -> Settings:
-        """What holds now; a single bad value is one of its problems, and its default holds."""
+        """The current values; a bad value is one of the problems, and is replaced by the
+        fallback."""
         return _settings(*self._look())
 
     def current(self) -> Settings:
@@ -100,7 +101,7 @@ class SettingsStore:
 
     def set(self, name: str, value: object) -> Entry:
         """Raises SettingsError, HomeUnusable, DiskFull, KeyringUnusable for a proxy's password, and
-        HostError where it is the system that refuses; nothing is changed then."""
+        HostError if the system refuses; nothing is changed then."""
         setting = find(self.schema(), name)
         wanted = setting.parse(value)
         if not setting.in_file:
@@ -134,7 +135,8 @@ class SettingsStore:
         self._tell()
 
     def subscribe(self, listener: Callable[[Settings], None]) -> Callable[[], None]:
-        """Be told after each change that this store made; returns the way out."""
+        """Call `listener` after each change by this store. Returns a function that unsubscribes
+        it."""
         self._listeners = [*self._listeners, listener]
 
         def leave() -> None:
@@ -156,7 +158,7 @@ class SettingsStore:
 
     @contextlib.contextmanager
     def _passwords(self) -> Iterator[None]:
-        """Those of proxies that no setting names after the change are forgotten."""
+        """Forget the passwords of proxies that no setting has after the change."""
         before = self._proxies_with_login()
         yield
         for address in before - self._proxies_with_login():
@@ -244,7 +246,7 @@ def find(settings: tuple[Setting, ...], name: str) -> Setting:
 
 def machine_spec(store: SettingsStore, image: str, folders: tuple[Share, ...] = ()) -> MachineSpec:
     """What the machine is started with now. `image`: the directory of a verified guest image;
-    `folders`: what `share_paths.py` has made of the settings.
+    `folders`: the shares that `share_paths.py` derives from the settings.
 
     Raises SettingsError when the file cannot be read.
     """

@@ -52,7 +52,7 @@ class SharedFolders:
         self._served = ServedFolders()
         self._inode_pressure = InodePressure(self._directory, backend)
         self._others: tuple[Problem, ...] = ()
-        self.bound: frozenset[str] = frozenset()  # paths of this host that running containers use
+        self.bound: frozenset[str] = frozenset()  # paths of this host that running containers bind
 
     @property
     def problems(self) -> tuple[Problem, ...]:
