@@ -47,12 +47,12 @@ if TYPE_CHECKING:
 
 
 HIDDEN = "--hidden"
-TRAY_SECONDS = 15.0  # at login the desktop's panel may come up after us
+TRAY_SECONDS = 15.0  # at login the desktop's panel may start after the window
 TRAY_LOOK_MS = 250  # it does not tell when
 
 
 class App(QObject):
-    """Everything there is one of. `context`: the engine to look at first, None for the last one."""
+    """The long-lived objects. `context`: the engine to show first, None for the last one."""
 
     def __init__(self, qt: QApplication, context: DockerContext | None = None) -> None:
         super().__init__(qt)
@@ -93,11 +93,12 @@ class App(QObject):
         self.window.show()
         if page:
             self.window.go(catalog.known(page))
-        # What the first picture does not need comes after it.
+        # After the first picture: what that does not need.
         QTimer.singleShot(0, self._open_rest)
 
     def open_hidden(self) -> None:
-        """As at login: in the tray, or minimised where there is none; the engine as it is set."""
+        """Open as at login: in the tray, or minimised where there is none; start the engine if that
+        is set."""
         from engine.settings.store import SettingsStore
 
         self.link.open()
@@ -106,15 +107,15 @@ class App(QObject):
             engine.start(self.app_context)
 
     def show(self, page: str = "") -> None:
-        """To the front, on request."""
+        """Bring the window to the front, on `page` if given."""
         self.window.raise_up()
         if page:
             self.window.go(catalog.known(page))
 
-    def asked(self, wish: str) -> None:
-        """Another start found this one."""
-        if wish != HIDDEN:
-            self.show(wish)
+    def asked(self, page: str) -> None:
+        """Another start has found this window, and hands its argument over."""
+        if page != HIDDEN:
+            self.show(page)
 
     def close(self) -> None:
         """End the threads; containers and engine run on."""
@@ -163,7 +164,7 @@ class App(QObject):
 
 def main(arguments: Sequence[str]) -> int:
     """`arguments`: the page to show, `--hidden`, or nothing."""
-    wish = next(iter(arguments), "")
+    page = next(iter(arguments), "")
     os.environ["PATH"] = search_path()  # a desktop's own may lack docker's credential helper
     qt = QApplication(["galley"])
     qt.setApplicationName("Galley")
@@ -171,14 +172,14 @@ def main(arguments: Sequence[str]) -> int:
     qt.setWindowIcon(icons.app_icon())
     qt.setQuitOnLastWindowClosed(False)
     instance = SingleInstance(window_address(this_home()))
-    if instance.hand_over(wish):
+    if instance.hand_over(page):
         return 0
     instance.listen()
     app = App(qt)
     instance.asked.connect(app.asked)
     _report_mistakes(app)
     end_on_signals(qt)
-    app.open_hidden() if wish == HIDDEN else app.open(wish)
+    app.open_hidden() if page == HIDDEN else app.open(page)
     code = qt.exec()
     app.close()
     instance.close()
@@ -200,7 +201,7 @@ def _report_mistakes(app: App) -> None:
 
 
 def end_on_signals(qt: QApplication) -> None:
-    """Ctrl+C and a polite kill end it in order. Python runs handlers only between its own
+    """SIGINT and SIGTERM close the window in order. Python runs handlers only between its own
     instructions, so that a byte on a socket has to wake Qt's loop."""
     if os.name != "posix":
         return

@@ -39,7 +39,7 @@ type Action = tuple[str, Callable[[], object]]  # what a button says, and does
 
 
 class WindowApi(Protocol):
-    """The window, as everything in it sees it."""
+    """The interface of the window for everything in it."""
 
     @property
     def widget(self) -> QWidget: ...

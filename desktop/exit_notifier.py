@@ -57,8 +57,8 @@ class ExitNotifier(QObject):
     def _report(self, container: str, name: str, code: int) -> None:
         """Once, if it is soon enough and nothing was reported of it."""
         started = self._started.pop(container)
-        said = container in self._out_of_memory
-        if code and not said and self._clock() - started < SOON:
+        reported = container in self._out_of_memory
+        if code and not reported and self._clock() - started < SOON:
             self.failed.emit(ended_at_once(name, code), container)
 
     def _forget_old(self) -> None:

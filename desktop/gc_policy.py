@@ -24,7 +24,7 @@ def give_back() -> None:
 
 
 def collect_all() -> None:
-    """When something large has ended anyway."""
+    """Collect all generations, after something large has ended."""
     if not gc.isenabled():
         gc.collect()
 

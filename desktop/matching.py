@@ -21,7 +21,7 @@ class _Pieces(NamedTuple):
     parts: frozenset[str]  # also of "redis-cache" or "example.com/app:1"
 
 
-class Said:
+class SearchText:
     """A title and keywords."""
 
     def __init__(self, title: str, beside: str) -> None:
@@ -46,12 +46,12 @@ def _pieces(text: str) -> _Pieces:
     return _Pieces(text, whole, whole | frozenset(filter(None, _BREAK.split(text))))
 
 
-def _match(word: str, said: _Pieces) -> int | None:
-    if word in said.text:
-        if word in said.whole:
+def _match(word: str, pieces: _Pieces) -> int | None:
+    if word in pieces.text:
+        if word in pieces.whole:
             return EXACT
-        return BEGINNING if any(part.startswith(word) for part in said.parts) else PART
-    if len(word) >= LEAST_LETTERS and any(_has_letters(word, part) for part in said.parts):
+        return BEGINNING if any(part.startswith(word) for part in pieces.parts) else PART
+    if len(word) >= LEAST_LETTERS and any(_has_letters(word, part) for part in pieces.parts):
         return LETTERS
     return None
 

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop.i18n.text import tr
-from desktop.matching import Said
+from desktop.matching import SearchText
 from desktop.pages.objects import verbs
 from desktop.pages.page import Command
 from desktop.theme import icons
@@ -30,7 +30,7 @@ from desktop.widgets.basics import label
 from desktop.widgets.menu import round_off
 
 SHOWN = 60
-WITH_VERBS = 20  # objects of each kind that are asked for theirs, the best matches first
+WITH_VERBS = 20  # objects of each kind whose actions are searched, the best matches first
 ROWS = 12  # on the screen at once
 WIDTH = 560
 AROUND = 64  # pixels for the icon, the margins and the gap between title and hint
@@ -141,20 +141,20 @@ class HintedItem(QStyledItemDelegate):
 
 
 class Search:
-    """`owner` keeps the menus in which objects say what can be done to them."""
+    """`owner` is the parent of the menus with the objects' actions."""
 
     def __init__(self, commands: Sequence[Command], owner: QWidget) -> None:
         self._commands = tuple(commands)
-        self._said = [_said(command) for command in commands]
+        self._texts = [_search_text(command) for command in commands]
         self._owner = owner
-        self._verbs: dict[int, list[tuple[Command, Said]]] = {}
+        self._verbs: dict[int, list[tuple[Command, SearchText]]] = {}
 
     def find(self, text: str) -> list[Command]:
         """The best first; without words all but the verbs, as they are."""
         words = text.casefold().split()
         if not words:
             return list(self._commands)
-        scores = [said.score(words) for said in self._said]
+        scores = [each.score(words) for each in self._texts]
         hits = [
             *_whole(zip(self._commands, scores, strict=True), is_verb=False),
             *self._find_verbs(words, scores),
@@ -172,19 +172,19 @@ class Search:
             if command.fill is None or asked[command.hint] >= WITH_VERBS:
                 continue
             asked[command.hint] += 1
-            hits += [(verb, said.score(words)) for verb, said in self._verbs_of(place)]
+            hits += [(verb, each.score(words)) for verb, each in self._verbs_of(place)]
         return _whole(hits, is_verb=True)
 
-    def _verbs_of(self, place: int) -> list[tuple[Command, Said]]:
-        """Made once, for the objects that were asked."""
+    def _verbs_of(self, place: int) -> list[tuple[Command, SearchText]]:
+        """The actions of one object; made once."""
         if place not in self._verbs:
             found = verbs(self._commands[place], QMenu(self._owner))
-            self._verbs[place] = [(verb, _said(verb)) for verb in found]
+            self._verbs[place] = [(verb, _search_text(verb)) for verb in found]
         return self._verbs[place]
 
 
-def _said(command: Command) -> Said:
-    return Said(command.title, f"{command.hint} {command.also}")
+def _search_text(command: Command) -> SearchText:
+    return SearchText(command.title, f"{command.hint} {command.also}")
 
 
 def _distance(scores: Sequence[int | None]) -> tuple[int, int]:

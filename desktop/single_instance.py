@@ -33,7 +33,7 @@ class SingleInstance(QObject):
             return False
         socket.write(f"{page}\n".encode())
         socket.waitForBytesWritten(PATIENCE_MS)
-        # It says that it has taken over: a window that hangs, or is ending, is none.
+        # It confirms: a window that hangs, or is closing, does not count.
         return socket.waitForReadyRead(PATIENCE_MS)
 
     def listen(self) -> None:

@@ -1,6 +1,6 @@
 """The frame: sidebar, pages, banner, status bar, toasts, palette, keys. Pages are made when they
-are first shown, so that the window opens at once. To everything in it, it is the `WindowApi`. Next:
-`pages/`.
+are first shown, so that the window opens at once. It implements `WindowApi` for everything in it.
+Next: `pages/`.
 """
 
 from collections.abc import Callable
@@ -69,7 +69,7 @@ class Window(QMainWindow):
         self.go(catalog.known(app.prefs.text("page", "containers")))
         self._follow()
 
-    # WindowApi: what others may ask of the window
+    # WindowApi
 
     @property
     def widget(self) -> QWidget:
@@ -128,7 +128,7 @@ class Window(QMainWindow):
         return next((key for key, page in self.pages.items() if page is self.current), "")
 
     def raise_up(self) -> None:
-        """To the front, wherever it was."""
+        """Bring the window to the front."""
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
         self.show()
         self.raise_()
@@ -286,10 +286,10 @@ class Window(QMainWindow):
         menu.clear()
         for context in contexts(self.app.link.home):
             words = tr("Galley VM") if context.ours else context.name
-            said = f"{words}   {context.description}" if not context.ours else words
-            action = menu.addAction(plain(said))
+            text = f"{words}   {context.description}" if not context.ours else words
+            action = menu.addAction(plain(text))
             action.setEnabled(not context.problem)
-            action.setToolTip(tip(context.problem or said))
+            action.setToolTip(tip(context.problem or text))
             action.setCheckable(True)
             action.setChecked(context == self.app.connection.context)
             use = partial(self._use, context)

@@ -55,6 +55,6 @@ def _text(line: LogLine, moment: bool) -> str:
 
 def _refused(path: Path, error: OSError) -> HostError:
     kind = DiskFull if error.errno == errno.ENOSPC else HostError
-    said = tr("The log cannot be written to {path}.", path=path)
+    text = tr("The log cannot be written to {path}.", path=path)
     hint = tr("Choose another location, or free some space there.")
-    return kind(Message("", said, hint), details=str(error))
+    return kind(Message("", text, hint), details=str(error))

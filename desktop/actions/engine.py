@@ -88,7 +88,7 @@ def reset(app: AppContext, started: Callable[[Task], object]) -> None:
 
 
 def _reset(app: AppContext) -> Task:
-    """Then a new supervisor, for the one that runs has read the settings."""
+    """Reset, then replace the supervisor, since the running one has read the old settings."""
     home = app.link.home
 
     def work(task: Task) -> None:

@@ -69,9 +69,9 @@ def _upload(
 
 
 def _follow(task: Task, progress: Iterable[TransferProgress]) -> str:
-    """Tell each report; what the last one said."""
-    said = ""
+    """Pass each report to the task. Returns the last status."""
+    status = ""
     for report in progress:
-        said = report.status
+        status = report.status
         task.report(report.status, report.fraction, report)
-    return said
+    return status

@@ -93,7 +93,7 @@ def prompt_for(planned: Sequence[Removal], in_use: str = "") -> DestructivePromp
 
 
 def _in_use(app: AppContext, used: Sequence[Removal]) -> str:
-    """By whom: each image where there are few, else how many."""
+    """Which containers use them: a sentence for each image, or one for all if they are many."""
     if len(used) > MOST_SENTENCES:
         users = {row.name: None for one in used for row in one.users(app.stores)}
         return tr("{n} images are used by {users}.", n=len(used), users=listing(users))
@@ -179,7 +179,7 @@ def prune(app: AppContext, all_unused: bool) -> Task:
     def done(pruned: Pruned) -> None:
         app.stores.images.load()
         count = len(pruned.names)
-        said = plural("%n images were deleted", "%n image was deleted", count)
-        app.window.toast(said, tr("{size} of disk space freed.", size=size(pruned.bytes)))
+        title = plural("%n images were deleted", "%n image was deleted", count)
+        app.window.toast(title, tr("{size} of disk space freed.", size=size(pruned.bytes)))
 
     return app.tasks.start(tr("Delete unused images"), work, done)

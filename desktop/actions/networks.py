@@ -65,10 +65,10 @@ def disconnect(app: AppContext, network: Network, container: Container) -> Task:
         connect(app, network, container, (), "", lambda _done: None, lambda _problem: False)
 
     def done(_outcome: object) -> None:
-        said = tr(
+        text = tr(
             "{container} is not on {network} now", container=container.name, network=network.name
         )
-        app.window.toast(said, action=(tr("Connect again"), again))
+        app.window.toast(text, action=(tr("Connect again"), again))
 
     title = tr(
         "Disconnect {container} from {network}", container=container.name, network=network.name

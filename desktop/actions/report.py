@@ -30,18 +30,18 @@ def save(app: AppContext, target: Path) -> Task:
             try:
                 return len(write_bundle(target, facts, tuple(results)))
             except HomeUnusable as error:  # not Galley's own folder: another place was chosen
-                said = tr("The report cannot be written to {path}.", path=target)
+                text = tr("The report cannot be written to {path}.", path=target)
                 hint = tr("Choose another location.")
-                raise HostError(Message("", said, hint), details=error.details) from error
+                raise HostError(Message("", text, hint), details=error.details) from error
 
     def done(count: int) -> None:
-        said = plural(
+        text = plural(
             "{name} has %n files. Known secrets are removed; check it before you share it.",
             "{name} has %n file. Known secrets are removed; check it before you share it.",
             count,
             name=target.name,
         )
-        app.window.toast(tr("The report is saved"), said, (tr("Show in folder"), show))
+        app.window.toast(tr("The report is saved"), text, (tr("Show in folder"), show))
 
     def show() -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(target.parent)))
@@ -56,9 +56,9 @@ def save_log(app: AppContext, text: str, path: Path) -> Task:
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            said = tr("The log cannot be written to {path}.", path=path)
+            sentence = tr("The log cannot be written to {path}.", path=path)
             hint = tr("Choose another location, or free some space there.")
-            raise HostError(Message("", said, hint), details=str(error)) from error
+            raise HostError(Message("", sentence, hint), details=str(error)) from error
         return str(path)
 
     return app.tasks.start(tr("Save this log"), work, announce=True)

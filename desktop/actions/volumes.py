@@ -88,7 +88,7 @@ def export(app: AppContext, row: Volume, path: Path) -> Task:
 
 
 def import_tar(app: AppContext, name: str, path: Path) -> Task:
-    """Into a volume that is made if it is not there. Asking is the dialog's business."""
+    """Import into a volume, which is made if missing. The dialog has asked before."""
 
     engine = app.connection.pinned()
 
@@ -151,7 +151,7 @@ def _api(app: AppContext) -> "Volumes":
 
 
 def _in_use(app: AppContext, rows: Sequence[Volume]) -> Problem:
-    """By whom, and what has to go first."""
+    """The error: which containers use the volumes, and have to be deleted first."""
     names = {user.name: None for row in rows for user in app.stores.users_of_volume(row.name)}
     return ObjectConflict(
         Message(
@@ -196,7 +196,7 @@ def _loaded(app: AppContext, done: Answered, outcome: object) -> None:
 
 
 def _transfer(begin: Callable[[Task], Iterator[TransferProgress]], task: Task) -> None:
-    """Follow it to its end, and tell how far it is."""
+    """Run the transfer to its end, and report its progress."""
     for progress in begin(task):
         passed = sum(layer.done for layer in progress.layers)
         task.report(size(passed), progress.fraction)

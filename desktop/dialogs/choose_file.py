@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 def ask_save(
     parent: QWidget, title: str, name: str, suffix: str, then: Callable[[Path], object]
 ) -> QFileDialog:
-    """Where to write; asks itself before a file that is there is replaced."""
+    """Where to write; asks before an existing file is replaced."""
     dialog = _dialog(parent, title, then)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(suffix)

@@ -17,7 +17,7 @@ from vm.errors import Problem
 
 
 class Field:
-    """One question. `complain` marks it, "" takes the mark away."""
+    """A field with its label. `complain` marks it, "" removes the mark."""
 
     def __init__(self, title: str, widget: QWidget, hint: str) -> None:
         self.widget = widget
@@ -40,7 +40,7 @@ class Field:
         self.below.setVisible(visible and bool(self.below.text()))
 
     def complain(self, sentence: str) -> bool:
-        """Whether there is something to complain of."""
+        """Show the error. Returns whether there is one."""
         self.is_wrong = wrong = bool(sentence)
         self.below.setText(sentence or self.hint)
         self.below.setVisible(bool(sentence or self.hint))
@@ -107,7 +107,7 @@ class FormDialog(QDialog):
         self.fit()
 
     def granted(self, _outcome: object = None) -> None:
-        """The engine did it."""
+        """The request has succeeded."""
         if Shiboken.isValid(self):  # it was not closed meanwhile
             self.accept()
 

@@ -82,7 +82,7 @@ class ImageNameDialog(FormDialog):
         return True
 
     def _check(self, _text: str = "") -> bool:
-        """Nothing typed yet is not wrong, but not enough."""
+        """An empty name is not marked as an error, but cannot be submitted."""
         sentence = what_is_wrong(self.name, digest=self._digest) if self.name else ""
         wrong = self.field.complain(sentence)
         self.agree.setEnabled(bool(self.name) and not wrong)

@@ -34,7 +34,7 @@ def ask_pull(app: AppContext, given: str = "") -> None:
 
 
 def ask_push(app: AppContext, line: NamedImage) -> None:
-    """Where it goes stands in its name, so it may need another one first."""
+    """The registry is a part of the name, so the image may need another name first."""
     ImageNameDialog(
         app.window.widget,
         tr("Push {image}", image=line.title),

@@ -73,7 +73,7 @@ class PruneDialog(QDialog):
         self._fit()
 
     def _fit(self) -> None:
-        """As high as its sentences need to be at this width; a layout alone forgets to ask."""
+        """As high as its sentences need to be at this width, which a layout alone ignores."""
         layout = self.layout()
         if layout is not None:
             layout.activate()

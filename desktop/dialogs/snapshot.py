@@ -12,7 +12,7 @@ from engine.types import EngineStatus
 
 
 class SnapshotDialog(FormDialog):
-    """The supervisor knows which names can be; its refusal is shown here."""
+    """The supervisor validates the name; its error is shown here."""
 
     def __init__(self, app: AppContext, parent: QWidget) -> None:
         super().__init__(
@@ -48,13 +48,13 @@ class SnapshotDialog(FormDialog):
         self.memory.setChecked(asleep)
         self.memory.setEnabled(not asleep and refusal is None)
         if asleep:
-            said = tr("The machine is suspended: the snapshot includes its memory.")
+            text = tr("The machine is suspended: the snapshot includes its memory.")
         elif refusal is not None:
-            said = messages.summary(refusal)
+            text = messages.summary(refusal)
         else:
-            said = tr(
+            text = tr(
                 "Containers are paused while the memory is copied, and their connections close. "
                 "Restoring the snapshot resumes them."
             )
-        self.about_memory.setText(said)
-        self.memory.setAccessibleDescription(said)
+        self.about_memory.setText(text)
+        self.memory.setAccessibleDescription(text)

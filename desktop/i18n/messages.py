@@ -5,7 +5,8 @@
 A message crosses the control socket as a code and values. The window looks the code up in the
 catalogue, translates the template (context "engine" in the file of a language) and fills in the
 values. A code of a newer supervisor is not in the catalogue; the English sentence that came with it
-is shown. What dockerd and other programs say has no code, and stays as it is. Next: `text.py`.
+is shown. Messages of dockerd and other programs have no code, and stay as they are. Next:
+`text.py`.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from vm.messages import HINT, English, Message, Text, Value
 
 
 class Localized(English):
-    """Values as they are written where the user is."""
+    """Formats values in the user's locale."""
 
     def nested(self, text: Text) -> str:
         return said(text)
@@ -48,7 +49,7 @@ def said(text: Text) -> str:
     try:
         template = _hint(message) if is_hint else _summary(message, text.values)
         return LOCALIZED.fill(template, text.values)
-    except (KeyError, ValueError):  # a newer supervisor gives other values
+    except (KeyError, ValueError):  # a newer supervisor may send other values
         return text.english
 
 
@@ -74,5 +75,5 @@ def hint(problem: Problem) -> str:
 
 
 def told(problem: Problem, gap: str = " ") -> str:
-    """What happened, and what to do."""
+    """The summary and the hint."""
     return gap.join(filter(None, (summary(problem), hint(problem))))

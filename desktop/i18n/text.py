@@ -52,7 +52,8 @@ def translator(code: str, parent: QObject | None = None) -> QTranslator | None:
 
 
 def install(app: QCoreApplication, code: str) -> None:
-    """Let the window speak `code`; "" is the system's language, where we have it."""
+    """Show the window in the language `code`; "" is the system's language, if there is a
+    translation."""
     wanted = code or QLocale.system().name().split("_")[0]
     language = translator(wanted, app)
     if language is not None:
@@ -76,7 +77,7 @@ def size(number: float) -> str:
 
 
 def moment(seconds: float) -> str:
-    """Day and time as they are written where the user is."""
+    """Day and time in the user's locale."""
     when = QDateTime.fromSecsSinceEpoch(round(seconds))
     here = QLocale()
     if here.language() == QLocale.Language.C:  # "29 11 2026 13:55"
@@ -127,7 +128,7 @@ def age(since: float, now: float | None = None) -> str:
 
 
 def natural(text: str) -> tuple[object, ...]:
-    """What to sort names by, so that w2 comes before w10."""
+    """The sort key of a name, so that w2 comes before w10."""
     parts: list[object] = re.split(r"([0-9]+)", text.casefold())
     for place in range(1, len(parts), 2):  # the numbers; a short one is less than a long one
         digits = str(parts[place]).lstrip("0")
@@ -135,18 +136,18 @@ def natural(text: str) -> tuple[object, ...]:
     return tuple(parts)
 
 
-def tip(said: str) -> str:
-    """What an image, a container or a file says of itself, for a tooltip: Qt would take markup in
-    it for its own, and load what that names."""
-    if "<" not in said and "&lt;" not in said:  # what Qt looks for
-        return said
-    return f"<p style='white-space:pre-wrap'>{html.escape(said)}</p>"
+def tip(text: str) -> str:
+    """A foreign text, of an image, a container or a file, as a tooltip: Qt would interpret markup
+    in it, and load what that refers to."""
+    if "<" not in text and "&lt;" not in text:  # what Qt looks for
+        return text
+    return f"<p style='white-space:pre-wrap'>{html.escape(text)}</p>"
 
 
-def plain(said: str) -> str:
+def plain(text: str) -> str:
     """The same for a button or a line of a menu, where Qt takes "&" for the key of the next letter.
     A label needs none: its text format is PlainText (`desktop/widgets/basics.py`)."""
-    return said.replace("&", "&&")
+    return text.replace("&", "&&")
 
 
 def short_id(identity: str) -> str:

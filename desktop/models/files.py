@@ -23,7 +23,7 @@ KINDS = {"folder": stat.S_IFDIR, "link": stat.S_IFLNK, "file": stat.S_IFREG}
 
 
 def mode_text(entry: FileEntry) -> str:
-    """As `ls -l` says it: "drwxr-xr-x"."""
+    """As `ls -l` prints it: "drwxr-xr-x"."""
     return stat.filemode(KINDS.get(entry.kind, 0) | stat.S_IMODE(entry.mode))
 
 
@@ -58,7 +58,7 @@ class FilesModel(QAbstractTableModel):
         self._sorting = (column, order)
         self.show(self.entries)
 
-    # What Qt asks
+    # QAbstractTableModel
 
     def rowCount(self, parent: Index = NOWHERE) -> int:  # noqa: N802
         return 0 if parent.isValid() else len(self.entries)

@@ -75,10 +75,10 @@ def matches(value: Any, words: str, keys: tuple[str | int, ...] = ()) -> Iterato
     """The keys that lead to every entry whose key or value has `words` in it."""
     for key, inner in pairs_of(value):
         here = (*keys, key)
-        said = key if isinstance(key, str) else ""
+        text = key if isinstance(key, str) else ""
         if not isinstance(inner, dict | list):
-            said = f"{said}\n{shown_text(inner)}"
-        if words in said.casefold():
+            text = f"{text}\n{shown_text(inner)}"
+        if words in text.casefold():
             yield here
         yield from matches(inner, words, here)
 
@@ -156,8 +156,8 @@ class JsonModel(QAbstractItemModel):
             case Qt.ItemDataRole.DisplayRole:
                 return shown_text(node.value).replace("\n", "↵ ")
             case Qt.ItemDataRole.ToolTipRole:
-                said = node.path if index.column() == KEY else shown_text(node.value)[:2000]
-                return tip(said)
+                text = node.path if index.column() == KEY else shown_text(node.value)[:2000]
+                return tip(text)
             case Qt.ItemDataRole.FontRole if index.column() == VALUE:
                 return monospace()
             case Qt.ItemDataRole.ForegroundRole if index.column() == VALUE:

@@ -23,7 +23,7 @@ LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 NOWHERE = QModelIndex()
 # Qt asks for each row at each change; joining flags takes longer than all the rest of the answer.
 FLAGS = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemNeverHasChildren
-MANY = 24  # changes that are told one by one; more are one reset, or one range
+MANY = 24  # changes that are signalled one by one; more are one reset, or one range
 
 
 class Cell(StrEnum):
@@ -52,7 +52,7 @@ class Column[Row]:
     cell: Cell = Cell.TEXT
     order: Callable[[Row], Any] | None = None
     stretch: bool = False
-    heading: Callable[["Heading"], str] | None = None  # what a group says in this column
+    heading: Callable[["Heading"], str] | None = None  # a heading's text in this column
     leaves: int = 0
     narrow: int = 0  # the width without the little chart, which goes before any column
     is_live: bool = False  # changes while the row stays as it is
@@ -130,7 +130,7 @@ class RowsModel[Row](QAbstractTableModel):
         store.changed.connect(self._follow)
         self._set_lines(self._arrange())
 
-    # What the user wants
+    # Filter, groups, order
 
     def set_filter(self, text: str) -> None:
         words = tuple(text.casefold().split())
@@ -153,7 +153,7 @@ class RowsModel[Row](QAbstractTableModel):
         self.rearrange()
         self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(self.columns) - 1)
 
-    # What Qt asks
+    # QAbstractTableModel
 
     def rowCount(self, parent: Index = NOWHERE) -> int:  # noqa: N802
         return 0 if parent.isValid() else len(self.lines)
@@ -187,7 +187,7 @@ class RowsModel[Row](QAbstractTableModel):
     def flags(self, index: Index) -> Qt.ItemFlag:
         return FLAGS if index.isValid() else Qt.ItemFlag.NoItemFlags
 
-    # What others ask
+    # For pages and tables
 
     @property
     def sorted_by(self) -> Column[Row] | None:
@@ -209,7 +209,7 @@ class RowsModel[Row](QAbstractTableModel):
         return self._places.get(key, -1)
 
     def touch(self, keys: Sequence[str]) -> None:
-        """These rows look different, though their data is the same."""
+        """Repaint these rows: they look different, though their data is the same."""
         for key in keys:
             place = self.place(key)
             if place >= 0:
@@ -217,11 +217,11 @@ class RowsModel[Row](QAbstractTableModel):
                 self.dataChanged.emit(self.index(place, 0), self.index(place, last))
 
     def rearrange(self, changed: set[str] | frozenset[str] = frozenset()) -> None:
-        """Work the lines out anew, and tell what differs."""
+        """Compute the lines anew, and signal the differences."""
         new = self._arrange()
         if [line.key for line in new] == [line.key for line in self.lines]:
             self._set_lines(new)
-            self._tell_changed(changed)
+            self._signal_changed(changed)
             return
         known, wanted = set(self._places), {line.key for line in new}
         if len(known ^ wanted) > MANY:
@@ -232,7 +232,7 @@ class RowsModel[Row](QAbstractTableModel):
         self._remove_old(wanted)
         self._insert_new(new)
         self._move(new)
-        self._tell_changed(changed)
+        self._signal_changed(changed)
 
     # Inside
 
@@ -319,7 +319,7 @@ class RowsModel[Row](QAbstractTableModel):
         self.lines = lines
         self._places = {line.key: place for place, line in enumerate(lines)}
 
-    def _tell_changed(self, changed: set[str] | frozenset[str]) -> None:
+    def _signal_changed(self, changed: set[str] | frozenset[str]) -> None:
         if len(changed) > MANY and self.lines:
             last = self.index(len(self.lines) - 1, len(self.columns) - 1)
             self.dataChanged.emit(self.index(0, 0), last)

@@ -9,7 +9,7 @@ NONE = "–"
 
 
 class VolumeFacts:
-    """Sizes and users by name; worked out again when what they come from has changed."""
+    """Sizes and users by name; computed again when their sources have changed."""
 
     def __init__(self, stores: EngineStores) -> None:
         self._stores = stores

@@ -107,8 +107,8 @@ class AttachedList(QWidget):
         made.setStretch(1, 3)
         made.setStretch(4, 2)
         if self._part and self._part_from is not None:
-            said = tr("{action}: {name}", action=self._part, name=found.name)
-            made.addWidget(button(self._part, partial(self._part_from, found), "link", name=said))
+            title = tr("{action}: {name}", action=self._part, name=found.name)
+            made.addWidget(button(self._part, partial(self._part_from, found), "link", name=title))
         made.setContentsMargins(14, 0, 14, 0)
         whole = holder(made)
         whole.setFixedHeight(ROW_HEIGHT)

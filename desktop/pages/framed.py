@@ -40,7 +40,7 @@ STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
 
 class Elided(QLabel):
-    """A title that gives way to what stands beside it."""
+    """A title that is shortened to make room for the widgets beside it."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -153,11 +153,11 @@ class FramedDetail(Detail):
         self._stack.setCurrentWidget(self.made[tab])
         now = QApplication.focusWidget()
         if had_focus and not (now is not None and self.isAncestorOf(now)):
-            self.tabs[tab].setFocus()  # what had it is hidden, and Qt goes far away for the next
+            self.tabs[tab].setFocus()  # Qt would focus a distant widget
         self.tab_shown(tab)
 
     def say_gone(self, sentence: str) -> None:
-        """The object does not exist any more."""
+        """Show that the object no longer exists."""
         self.gone.setText(sentence)
         self.gone.show()
         self._stack.setEnabled(False)
@@ -168,7 +168,7 @@ class FramedDetail(Detail):
                 widget.setEnabled(False)
 
     def step(self, by: int) -> None:
-        """Ctrl+Tab: the next tab, or the one before, with the keys in what it shows."""
+        """Ctrl+Tab: the next tab, or the one before, with the focus in its content."""
         keys = list(self.tabs)
         here = next((n for n, tab in enumerate(self.tabs.values()) if tab.isChecked()), 0)
         wanted = keys[(here + by) % len(keys)]
@@ -183,7 +183,7 @@ class FramedDetail(Detail):
         self.title.setToolTip(tip(title))
 
     def show_instead(self, widget: QWidget) -> None:
-        """In the place of the tabs, which have nothing to show any more."""
+        """Show `widget` in place of the tabs, which have nothing to show any more."""
         self._stack.hide()
         widget.show()
 

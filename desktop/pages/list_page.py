@@ -95,7 +95,7 @@ class ListPage(Page):
             signal.connect(lambda *_args: self._settle())
         self.model.store.loaded.connect(self._settle)
 
-    # What a subclass says
+    # For subclasses
 
     def fill_menu(self, menu: QMenu, lines: Sequence[ListLine]) -> None:
         """The actions of these lines, as they are in the buttons and more."""
@@ -149,7 +149,7 @@ class ListPage(Page):
         self._show_list(True)
         self._settle()
         current = self.table.current_line()
-        if current is None or current.key != key:  # else what is selected stays so
+        if current is None or current.key != key:  # else the selection stays
             self.table.choose(key)
         self.table.setFocus()
 

@@ -55,7 +55,7 @@ class Page(QWidget):
         """It is on the screen now."""
 
     def hidden(self) -> None:
-        """It is not any more."""
+        """It is no longer on the screen."""
 
     def open(self, key: str, tab: str = "") -> None:
         """Show the detail of `key`; "" is the list."""

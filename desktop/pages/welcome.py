@@ -136,7 +136,7 @@ class WelcomePage(Page):
         home = self.app.link.home
         self.app.tasks.quietly(lambda: SettingsStore(home).load(), self._show_size)
 
-    # What can be done
+    # Actions
 
     def _start(self) -> None:
         self._problem = None
@@ -149,7 +149,7 @@ class WelcomePage(Page):
             self._task.cancel.set()
 
     def _failed(self, problem: Problem) -> bool:
-        """Here it stays until it is mended; a toast would pass."""
+        """Shown here until it is solved; a toast would disappear."""
         self._problem = problem
         return self.isVisible()
 
@@ -166,7 +166,7 @@ class WelcomePage(Page):
 
         RunDialog(self.app).open()
 
-    # What is so
+    # State
 
     def _show(self) -> None:
         status = self.app.link.status
@@ -190,7 +190,7 @@ class WelcomePage(Page):
             self._keep_focus()
 
     def _keep_focus(self) -> None:
-        """On what comes next, where the button that had it goes: Qt would take it far away."""
+        """Focus the next button if the focused one is hidden: Qt would choose a distant widget."""
         buttons = (self.start, self.cancel, self.run)
         next((one for one in buttons if one.isVisible()), self).setFocus()
 
@@ -255,7 +255,7 @@ class WelcomePage(Page):
             )
 
     def _look_for_context(self) -> None:
-        """Whether a plain `docker` is ours already; else the command says whom it means."""
+        """Check if a plain `docker` uses this engine; else the shown command names the context."""
         home = self.app.link.home
         self.app.tasks.quietly(lambda: is_current(home), self._show_command)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # the SDK takes a tenth of a second to load
     from engine.docker.client import DockerClient
 
 SEEN_SECONDS = 1.0
-BACK_SECONDS = 300.0  # where what is on the disk does not fit any more, it boots
+BACK_SECONDS = 300.0  # it boots if the suspended state is no longer usable
 HEARD_SECONDS = 15.0  # after that
 PATIENCE = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)  # seconds between attempts
 DOWN = (MachineState.STOPPING, MachineState.STOPPED, MachineState.ABSENT, MachineState.FAILED)
@@ -43,8 +43,8 @@ class Reach(StrEnum):
 
 
 class Connection(QObject):
-    """`client` may be used from any thread while `is_up`. Where the machine has to be brought back
-    from the disk for it, that takes its time: not from the window's."""
+    """`client` may be used from any thread while `is_up`; not from the window's where the machine
+    may have to be resumed from disk, which takes time."""
 
     changed = Signal()  # reach, problem or context
     events = Signal(object)  # list[Event]
@@ -127,7 +127,7 @@ class Connection(QObject):
         """The supervisor's status of Galley's own machine; None without one. `auto_suspended`: its
         first use resumes it."""
         was = self._is_down, self._is_paused, self._is_kept
-        if state is not None:  # else it is as it was, until the next supervisor says otherwise
+        if state is not None:  # else unchanged, until the next supervisor reports otherwise
             self._is_down = state in DOWN
         self._is_paused = state is MachineState.PAUSED
         self._is_kept = auto_suspended or (self._is_kept and state is MachineState.STARTING)
@@ -137,7 +137,7 @@ class Connection(QObject):
             self.changed.emit()
 
     def use(self, context: DockerContext) -> None:
-        """Look at this engine from now on."""
+        """Switch to this engine."""
         self.close()
         self.context, self.reach, self.problem = context, Reach.CONNECTING, None
         self._thread = _ConnectionThread(self, context.endpoint)
@@ -145,7 +145,7 @@ class Connection(QObject):
         self._thread.open()
 
     def poke(self) -> None:
-        """It may answer now: do not wait any longer."""
+        """Retry at once: the engine may answer now."""
         if self._thread is not None:
             self._thread.again.set()
 
@@ -157,19 +157,19 @@ class Connection(QObject):
     def tell(
         self, thread: "_ConnectionThread", reach: Reach, problem: Problem | None = None
     ) -> None:
-        """From `thread`."""
+        """Called by `thread`: whether the engine answers."""
 
         def take() -> None:
             if thread is self._thread and (reach, problem) != (self.reach, self.problem):
                 self.reach, self.problem = reach, problem
                 self.changed.emit()
                 if reach is Reach.DOWN:
-                    collect_all()  # what failed keeps its socket until then (docker-py, connect)
+                    collect_all()  # a failed connection keeps its socket until then (docker-py)
 
         self._tasks.invoker.invoke(take)
 
     def show(self, thread: "_ConnectionThread", rows: tuple[Container, ...]) -> None:
-        """From `thread`: what there is, for the first picture."""
+        """Called by `thread`: the rows for the first picture."""
 
         def take() -> None:
             if thread is self._thread and not self.is_up:
@@ -179,7 +179,7 @@ class Connection(QObject):
         self._tasks.invoker.invoke(take)
 
     def hand_on(self, thread: "_ConnectionThread") -> None:
-        """From `thread`: events are waiting."""
+        """Called by `thread`: events are waiting."""
 
         def take() -> None:
             if thread is self._thread:
@@ -194,7 +194,7 @@ class _ConnectionThread:
     def __init__(self, owner: Connection, endpoint: Endpoint) -> None:
         self.client: DockerClient | None = None
         self.again = threading.Event()
-        self.seen = threading.Event()  # the first picture is there: loading may slow it no more
+        self.seen = threading.Event()  # set once the first picture is painted
         self._owner = owner
         self._endpoint = endpoint
         self._cancel = Cancel()
@@ -215,7 +215,7 @@ class _ConnectionThread:
         from engine.docker.client import DockerClient
 
         with contextlib.closing(DockerClient(self._endpoint, BACK_SECONDS)) as first:
-            first.info()  # a ping is answered in its place
+            first.info()  # a ping would be answered without the machine
         self.again.set()
         with self._lock:
             self._there.wait_for(lambda: self.client is not None, HEARD_SECONDS)
@@ -229,7 +229,7 @@ class _ConnectionThread:
         return taken
 
     def _run(self) -> None:
-        self._glimpse()
+        self._show_quick_list()
         from engine.docker.client import DockerClient
 
         attempt = 0
@@ -259,17 +259,17 @@ class _ConnectionThread:
             self._there.notify_all()
 
     def _hang_up(self) -> None:
-        """Its idle connections lead nowhere; kept, they would add up with every such end."""
+        """Close the idle connections, which are dead and would accumulate."""
         client, self.client = self.client, None
         if client is not None:
             client.close()
 
-    def _glimpse(self) -> None:
+    def _show_quick_list(self) -> None:
         if self._endpoint.scheme != "unix":
             return
         from engine.docker import quick_list
 
-        with contextlib.suppress(EngineUnreachable):  # which is found out again, and told
+        with contextlib.suppress(EngineUnreachable):  # `_run` gets and reports it too
             self._owner.show(self, quick_list.containers(self._endpoint))
             self.seen.wait(SEEN_SECONDS)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # the control socket's end is loaded by its thread, after the
     from engine.control.client import ControlClient
 
 CANCELLABLE = ("start", "restart", "snapshots.create", "snapshots.restore")
-PATIENCE = (0.2, 1.0, 5.0, 30.0)  # seconds between attempts to have a supervisor
+PATIENCE = (0.2, 1.0, 5.0, 30.0)  # seconds between attempts to reach a supervisor
 
 
 class EngineRequest(StrEnum):
@@ -73,7 +73,7 @@ class Link(QObject):
             self._client.close()
 
     def retry(self) -> None:
-        """Do not wait any longer before the next attempt."""
+        """Retry at once."""
         self._again.set()
 
     def request(

@@ -66,7 +66,8 @@ class TaskState(StrEnum):
 
 
 class Task(QObject):
-    """One piece of work as it is seen. Lives in the window's thread; `report` is for the worker."""
+    """One piece of work, as the window shows it. Lives in the window's thread; `report` is for the
+    worker."""
 
     changed = Signal()
 
@@ -77,9 +78,9 @@ class Task(QObject):
         self.title = title
         self.announce = announce  # its success is worth a toast
         self.state = TaskState.WAITING
-        self.note = ""  # what it is doing now; afterwards, what came of it
+        self.note = ""  # what it is doing now; afterwards, its result
         self.fraction: float | None = None
-        self.detail: object = None  # what a view of this kind of task knows how to draw
+        self.detail: object = None  # for the view of this kind of task
         self.problem: Problem | None = None
         self.retry: Callable[[], object] | None = None
         self.cancel = Cancel()
@@ -88,7 +89,8 @@ class Task(QObject):
         self._news: tuple[str, float | None, object] | None = None
 
     def report(self, note: str, fraction: float | None = None, detail: object = None) -> None:
-        """From the worker, as often as it likes: the window sees the latest when it has time."""
+        """Called by the worker, any number of times; the window shows the latest report when it has
+        time."""
         self.cancel.check()
         with self._lock:
             waiting, self._news = self._news is not None, (note, fraction, detail)

@@ -23,10 +23,10 @@ from engine.docker.types import (
 from engine.dockercli.contexts import DockerContext
 from vm.errors import Problem
 
-# What happens inside a container all the time (health checks are execs) and changes no row.
+# Frequent events inside a container (health checks are execs), which change no row.
 NOISE = ("exec_", "top", "attach", "resize", "archive-path", "extract-to-dir", "export", "copy")
-# What changes who is on a network: its own events tell only of containers that run, and of one that
-# starts before the list of containers has its address.
+# Events after which a network has other containers: its own events are only for running ones, and
+# the event of a starting one precedes its address in the list of containers.
 JOINS = ("create", "destroy", "rename", "start")
 
 
@@ -35,7 +35,7 @@ class EngineStores(QObject):
 
     told = Signal(object)  # Event, one by one, after the lists were invalidated
     facts_changed = Signal()
-    switched = Signal()  # another engine is looked at, and the rows of the one before are gone
+    switched = Signal()  # after a switch to another engine, when the old rows are gone
 
     def __init__(self, tasks: Tasks, connection: Connection, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -56,7 +56,7 @@ class EngineStores(QObject):
         self.info: EngineInfo | None = None
         self.disk: DiskUse | None = None
         self.is_counting = False
-        self.not_counted: Problem | None = None  # why the last count came to nothing
+        self.not_counted: Problem | None = None  # why the last count failed
         self._was_heard = False
         self._context = connection.context
         connection.changed.connect(self._follow)
@@ -75,7 +75,7 @@ class EngineStores(QObject):
             self._load_info()
 
     def count_disk(self) -> None:
-        """Ask for GET /system/df, which makes dockerd read every volume: once at a time."""
+        """Request GET /system/df, which makes dockerd read every volume: one at a time."""
         if self._connection.is_up and not self.is_counting:
             self.is_counting, of = True, self._context
             self._tasks.quietly(

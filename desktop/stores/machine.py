@@ -1,6 +1,6 @@
 """Resource use of Galley's own machine, polled while it is shown.
 
-A machine that does not run is not asked, and a paused one is not woken.
+A stopped machine is not queried, and a paused one is not woken.
 """
 
 import msgspec
@@ -15,7 +15,7 @@ PAUSE = 5000  # ms between two readings
 
 
 class MachineStore(QObject):
-    """`latest`: None where the machine does not tell."""
+    """`latest`: None if the machine does not report it."""
 
     changed = Signal()
 
@@ -30,7 +30,7 @@ class MachineStore(QObject):
         link.changed.connect(self._follow)
 
     def watch(self, on: bool) -> None:
-        """Ask now, and again as long as it is on."""
+        """Poll now, and repeatedly while it is on."""
         self._watched = on
         if on:
             self._ask()

@@ -82,7 +82,7 @@ class Store[Row](QObject):
         )
 
     def forget(self) -> None:
-        """Another engine: its rows are not these."""
+        """Drop the rows after a switch to another engine."""
         self._era += 1
         self._loading = self._again = False
         self.is_loaded, self.problem = False, None
@@ -109,7 +109,7 @@ class Store[Row](QObject):
             self.changed.emit(Delta(changed=(key,)))
 
     def settle(self, key: str) -> None:
-        """It is done: the next rows say what came of it, and until then the word stays."""
+        """The operation is done: its word stays until the next load shows the result."""
         self._settled.add(key)
         self.load()
 

@@ -39,7 +39,7 @@ class Theme(QObject):
         self._follow()
 
     def color(self, name: str) -> QColor:
-        """The colour of a token. Asked for every cell that is drawn, so it is kept."""
+        """The colour of a token. Called for every cell that is drawn, so it is cached."""
         return self._colors[name]
 
     def _wanted(self) -> Tokens:

@@ -105,8 +105,8 @@ class _IconButton(_Button):
     def __init__(self, theme: Theme, icon: str, tint: str) -> None:
         super().__init__()
         self._theme, self._name, self._tint = theme, icon, tint
-        self._dress()
-        theme.changed.connect(self._dress)
+        self._apply_theme()
+        theme.changed.connect(self._apply_theme)
 
     def setText(self, text: str) -> None:  # noqa: N802
         """A little apart from the icon, which Qt would let it touch."""
@@ -115,7 +115,7 @@ class _IconButton(_Button):
     def text(self) -> str:
         return super().text().lstrip()
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         tint, accent = self._theme.color(self._tint), self._theme.color("accent")
         self.setIcon(icons.icon(self._name, tint, accent))
 

@@ -68,7 +68,7 @@ class CodeEdit(QPlainTextEdit):
         self._numbers = _Numbers(self)
         self.blockCountChanged.connect(lambda _count: self._make_room())
         self.updateRequest.connect(self._follow)
-        theme.changed.connect(self._dress)
+        theme.changed.connect(self._apply_theme)
         self._make_room()
 
     def mark(self, wrong: tuple[int, int] | None) -> None:
@@ -79,7 +79,7 @@ class CodeEdit(QPlainTextEdit):
         self.setProperty("wrong", wrong is not None)
         self.style().unpolish(self)
         self.style().polish(self)
-        self._dress()
+        self._apply_theme()
 
     def numbers_width(self) -> int:
         digits = max(2, len(str(self.blockCount())))
@@ -132,7 +132,7 @@ class CodeEdit(QPlainTextEdit):
         else:
             self._numbers.update(0, area.y(), self._numbers.width(), area.height())
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         marks = []
         if self.wrong is not None:
             mark = QTextEdit.ExtraSelection()

@@ -12,7 +12,7 @@ from desktop.widgets.name_list import NameList
 
 
 class Confirm(QDialog):
-    """Says what is lost and what is not; Enter alone does not confirm. `then` gets whether the
+    """Shows what is lost and what is kept; Enter alone does not confirm. `then` gets whether the
     check box, if there is one, was checked."""
 
     def __init__(

@@ -12,7 +12,7 @@ SAID_MS = 1500  # how long the button says that it has copied
 
 
 class Shortened(QLabel):
-    """One line that gives up its middle before it makes the window wider."""
+    """One line that is elided in the middle rather than making the window wider."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Shortened(QLabel):
 
 
 class CopyLine(QWidget):
-    """Hidden while it has nothing to say."""
+    """Hidden while it is empty."""
 
     def __init__(self, name: str, kind: str = "mono") -> None:
         super().__init__()

@@ -35,12 +35,12 @@ class Empty(QWidget):
         for step in steps:
             box.addWidget(step, 0, center)
         box.addStretch(3)
-        self._dress()
-        theme.changed.connect(self._dress)
+        self._apply_theme()
+        theme.changed.connect(self._apply_theme)
 
     def set_text(self, text: str) -> None:
         self._words.setText(text)
         self._words.setMinimumHeight(max(0, self._words.heightForWidth(WIDTH)))
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         self._picture.setPixmap(icons.pixmap(self._icon, self._theme.color("exited"), 40))

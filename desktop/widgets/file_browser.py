@@ -124,7 +124,7 @@ class FileBrowser(QWidget):
         close = button(tr("Back to the folder"), self.close_file, "link")
         self.viewer = holder(column(row(self.name, 1, close), self.text))
 
-    # What others ask
+    # For pages
 
     def selected(self) -> list[tuple[str, FileEntry]]:
         """Path and entry of the selection."""
@@ -179,7 +179,7 @@ class FileBrowser(QWidget):
 
     @property
     def _shown(self) -> QWidget:
-        """What the keys are for."""
+        """The widget that gets the keys."""
         shown = self.stack.currentWidget() or self.table
         return self.text if shown is self.viewer else shown
 
@@ -187,7 +187,7 @@ class FileBrowser(QWidget):
         return posixpath.join(self.folder, name)
 
     def _go(self, path: str) -> None:
-        """Somebody has typed a path, or pressed a part of it."""
+        """The user has typed a path, or pressed a part of it."""
         self._shown.setFocus()
         self.open_folder(path)
 
@@ -310,7 +310,7 @@ class Failure(QWidget):
 
 
 def _legible(content: bytes, entry: FileEntry) -> tuple[str, str]:
-    """The text of a file, and what has to be said of it."""
+    """The text of a file, and a note on it."""
     if b"\0" in content[:8192]:
         return "", tr("This is not a text file ({size}).", size=size(entry.size))
     text = content.decode("utf-8", "replace")

@@ -47,10 +47,10 @@ class ProblemCard(QFrame):
         self.setLayout(box)
         self.more.setVisible(bool(problem.details))  # not before they have a parent
         hint.setVisible(bool(problem.hint))
-        self._dress()
-        theme.changed.connect(self._dress)
+        self._apply_theme()
+        theme.changed.connect(self._apply_theme)
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         self._picture.setPixmap(icons.pixmap("error", self._theme.color("error"), 18))
 
     def _fold(self) -> None:
@@ -59,5 +59,5 @@ class ProblemCard(QFrame):
         self.more.setAccessibleName(self.more.text())
 
     def _copy(self) -> None:
-        said = (self.problem.summary, self.problem.hint, self.problem.details)
-        QGuiApplication.clipboard().setText("\n".join(filter(None, said)))
+        parts = (self.problem.summary, self.problem.hint, self.problem.details)
+        QGuiApplication.clipboard().setText("\n".join(filter(None, parts)))

@@ -111,7 +111,7 @@ class Sidebar(QWidget):
         for place in places:
             if place.below:
                 box.addWidget(self._entry(place))
-        theme.changed.connect(self._dress)
+        theme.changed.connect(self._apply_theme)
 
     def choose(self, key: str) -> None:
         """Mark this page; one without an entry, such as the welcome, marks none."""
@@ -147,7 +147,7 @@ class Sidebar(QWidget):
         self._dress_one(made)
         return made
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         for made in self._buttons.values():
             self._dress_one(made)
 

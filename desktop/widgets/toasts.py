@@ -30,7 +30,7 @@ MOST = 4
 
 
 class Toast(QFrame):
-    """`about`: the work that the title tells of, where that does not name it."""
+    """`about`: the task that the title refers to without naming it."""
 
     def __init__(
         self,
@@ -110,13 +110,13 @@ class Toasts(QObject):
             actions.append((tr("Try again"), retry))
         if problem.details:
             actions.append((tr("Details"), lambda: self.show_details(problem)))
-        said, hint = messages.summary(problem), messages.hint(problem)
-        toast = Toast(self._theme, "error", "error", said, hint, actions, about)
+        summary, hint = messages.summary(problem), messages.hint(problem)
+        toast = Toast(self._theme, "error", "error", summary, hint, actions, about)
         self._show(toast)
         return toast
 
     def pin(self, card: QWidget) -> None:
-        """Until it is closed; its width is its own, its height may change."""
+        """Show `card` until it is closed. Its width is fixed; its height may change."""
         card.setParent(self._over)
         card.installEventFilter(self)
         self.pinned.append(card)
@@ -126,7 +126,7 @@ class Toasts(QObject):
         card.raise_()
 
     def clear(self) -> None:
-        """Not the cards of others, which close themselves."""
+        """Close all toasts; pinned cards stay, and close themselves."""
         for toast in self.shown[:]:
             toast.close()
 

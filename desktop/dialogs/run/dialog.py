@@ -50,11 +50,11 @@ class RunDialog(RunFrame):
         self._fill_networks()
         self._lay_out()
         self._timer = QTimer(self, singleShot=True, interval=TYPING_MS)
-        self._timer.timeout.connect(self._look)
+        self._timer.timeout.connect(self._load_image)
         self.image_box.editTextChanged.connect(self._image_typed)
-        self.image_box.activated.connect(lambda _number: self._look())
+        self.image_box.activated.connect(lambda _number: self._load_image())
         self.remove.toggled.connect(self._removing)
-        self._look()
+        self._load_image()
         (self.name_line if image else self.image_box).setFocus()
 
     @property
@@ -62,12 +62,12 @@ class RunDialog(RunFrame):
         return self.image_box.currentText().strip()
 
     def spec(self) -> RunSpec | None:
-        """What is asked for; None where something is wrong, which is marked."""
+        """The fields as a RunSpec; None if one is invalid, which is marked."""
         name = taken(self.name, self._free_name)
         command = taken(self.command, values.command)
         no_image = self.image.complain("" if self.image_name else tr("Which image?"))
         if name is None or command is None or no_image:
-            self.form.read(RunSpec(""))  # so that all that is wrong is marked at once
+            self.form.read(RunSpec(""))  # so that all errors are marked at once
             return None
         terminal = self.terminal.isChecked()
         return self.form.read(
@@ -107,8 +107,8 @@ class RunDialog(RunFrame):
         self.image.complain("")
         self._timer.start()
 
-    def _look(self) -> None:
-        """Ask what the image wants, if it is here."""
+    def _load_image(self) -> None:
+        """Load the image's defaults, if it is available locally."""
         self._timer.stop()
         name = self.image_name
         if name == self._looked_at:
@@ -128,7 +128,7 @@ class RunDialog(RunFrame):
         if self.is_left or name != self.image_name:
             return
         self.form.prefill(image)
-        self._say_of_image("")
+        self._show_image_note("")
         words = (*image.entrypoint, *image.command) if image else ()
         self.command_line.setPlaceholderText(" ".join(words))
 
@@ -138,9 +138,9 @@ class RunDialog(RunFrame):
         self.form.prefill(None)
         gone = problem.kind in ("ObjectGone", "EngineRefused")
         words = tr("Not available locally: pulled first.") if gone else messages.summary(problem)
-        self._say_of_image(words)
+        self._show_image_note(words)
 
-    def _say_of_image(self, words: str) -> None:
+    def _show_image_note(self, words: str) -> None:
         self.image.hint = words
         self.image.complain("")
 
@@ -161,7 +161,7 @@ class RunDialog(RunFrame):
         self.note.setText(tr("Copied"))
 
     def _show_wrong(self) -> None:
-        """Where it is marked; what is folded is opened."""
+        """Focus the first invalid field, and unfold the options if it is there."""
         hidden = any(
             line.is_wrong for rows in (self.form.env, self.form.mounts) for line in rows.lines
         )

@@ -22,8 +22,8 @@ RESTARTS = ("no", "on-failure", "unless-stopped", "always")
 
 
 class RunForm:
-    """The widgets; a dialog puts them where it wants. `own`: the container that is replaced, whose
-    ports are not in its own way."""
+    """The widgets, which a dialog lays out. `own`: the container that is replaced, whose ports are
+    no conflict."""
 
     def __init__(self, app: AppContext, own: str = "") -> None:
         self._app = app
@@ -62,7 +62,7 @@ class RunForm:
     # Filling
 
     def fill(self, spec: RunSpec) -> None:
-        """With what a container has now."""
+        """Fill in a container's current configuration."""
         self._exposed = tuple(port for port in spec.ports if not port.host_port)
         for port in spec.ports:
             if port.host_port:
@@ -133,7 +133,7 @@ class RunForm:
         return [mount for mount in mounts if mount.source or mount.target not in wanted]
 
     def _ports_clash(self) -> bool:
-        """A port of the host is taken once, by this container or by another one."""
+        """Whether a host port is listed twice, or used by another container; marks it."""
         seen: list[Port] = []
         clash = False
         for line in self.ports.lines:

@@ -26,7 +26,7 @@ class FormRow(QWidget):
         self, theme: Theme, remove: Callable[["FormRow"], object], *items: QWidget
     ) -> None:
         super().__init__()
-        self.given: object = None  # what the image said, if it did
+        self.given: object = None  # the image's default, if it has one
         self.fields = [item for item in items if isinstance(item, QLineEdit)]
         self._wrong: list[QLineEdit] = []
         self.complaint = label("", "error", wrap=True)

@@ -17,7 +17,7 @@ LEAST_MEMORY = 6 << 20  # Docker's own
 
 
 class Wrong(Exception):
-    """Its text is for people."""
+    """Its text is shown in the form."""
 
 
 def container_name(text: str) -> str:

@@ -152,11 +152,11 @@ class ContainerDetailView(FramedDetail):
 
     def _follow(self, delta: Delta) -> None:
         if self.key in delta.removed:
-            self._say_missing()
+            self._show_missing()
         elif self.key in delta.changed:
             self._draw()
 
-    def _say_missing(self) -> None:
+    def _show_missing(self) -> None:
         """It was removed while it was shown."""
         for tab in self.opened.values():
             tab.leave()
@@ -192,8 +192,8 @@ class ContainerDetailView(FramedDetail):
         self._draw_links([p for p in found.ports if p.host_port] if found.state.is_up else [])
 
     def _fit(self) -> None:
-        """The container's name goes before links, which open something, and those before the
-        image's name, which is in Inspect too."""
+        """Where there is no room for all, shorten the image's name first, which is in Inspect too,
+        then hide the links."""
         self.widen_title()
         for links, room in ((True, 300), (True, 130), (True, 0), (False, 0)):
             self._link_holder.setHidden(not links)

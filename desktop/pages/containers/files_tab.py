@@ -59,7 +59,7 @@ class FilesTab(Tab):
             QShortcut(QKeySequence(keys), self, run, context=within)
         self._settle()
 
-    # What the view says
+    # Tab
 
     def shown(self) -> None:
         if not self._is_read:
@@ -79,7 +79,7 @@ class FilesTab(Tab):
     def refresh(self) -> None:
         self.browser.refresh()
 
-    # What the browser asks, in a worker thread
+    # For the browser, in a worker thread
 
     def _list(self, path: str, cancel: Cancel) -> Sequence[FileEntry]:
         client = self.app.connection.client
@@ -146,7 +146,7 @@ class FilesTab(Tab):
         self._settle()
         self.upload(_local_paths(event.mimeData()))
 
-    # How it looks
+    # State and menu
 
     def _settle(self, *_changes: object) -> None:
         wanted = self._wanted()

@@ -76,8 +76,8 @@ class InspectTab(Tab):
         self.app.tasks.quietly(self._ask, self._take, self._fail)
 
     def _ask(self) -> tuple[str, Any]:
-        said = self.app.connection.client.containers.inspect(self.key).decode()
-        return said, json.loads(said)
+        text = self.app.connection.client.containers.inspect(self.key).decode()
+        return text, json.loads(text)
 
     def _take(self, found: tuple[str, Any]) -> None:
         text, whole = found
@@ -109,7 +109,7 @@ class InspectTab(Tab):
                 self.refresh()
 
     def _reach(self) -> None:
-        """The engine answers again: what could not be read can be."""
+        """Read again after a failure, once the engine answers."""
         if self.app.connection.is_heard and not self.problem.isHidden() and not self._left:
             self.refresh()
 
@@ -205,7 +205,7 @@ class InspectTab(Tab):
         add(menu, tr("Expand all"), partial(self.tree.expandRecursively, index))
         menu.popup(self.tree.viewport().mapToGlobal(where))
 
-    # How it looks
+    # Layout
 
     def _make_tree(self) -> None:
         tree = self.tree

@@ -50,8 +50,8 @@ def _fill_for_one(menu: QMenu, app: AppContext, row: Container, open_tab: OpenTa
     menu.addSeparator()
     if ports := _ports(row):
         for port in ports:
-            said = tr("Open port {port} in the browser", port=port.host_port)
-            add(menu, said, partial(actions.open_port, app, port))
+            text = tr("Open port {port} in the browser", port=port.host_port)
+            add(menu, text, partial(actions.open_port, app, port))
         menu.addSeparator()
     add(menu, tr("Rename…"), partial(_rename, app, row))
     add(menu, tr("Recreate with changes…"), partial(_recreate, app, row))

@@ -142,7 +142,7 @@ class ContainersPage(ListPage):
             self._ordering.start()
 
     def _order(self) -> None:
-        """Not while a click would hit another row than the one that was aimed at."""
+        """Sort again, but not while a click could then hit another row than intended."""
         if self.table.is_aimed:
             self._ordering.start()
         elif self._is_shown and self._is_order_live:

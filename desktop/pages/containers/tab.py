@@ -17,7 +17,7 @@ class Tab(QWidget):
         """It becomes visible. Expensive work starts here."""
 
     def hidden(self) -> None:
-        """It is not any more: another tab, another page, or the window is hidden."""
+        """It is no longer visible: another tab or page is shown, or the window is hidden."""
 
     def leave(self) -> None:
         """The view closes: end streams, threads and timers. `hidden` may still follow."""

@@ -71,7 +71,7 @@ class StartCard(Card):
 
 
 class ReachCard(Card):
-    """Where the engine is, and what."""
+    """The engine's endpoint, version and system."""
 
     def __init__(self) -> None:
         super().__init__(tr("Connection"))
@@ -107,7 +107,7 @@ class ReachCard(Card):
 
 
 def machine_memory(use: MachineUse, limit: int) -> tuple[str, float, str]:
-    """Figures, share and words of what our own machine takes, of the `limit` bytes it may."""
+    """Figures, share and text of the machine's memory use, out of `limit` bytes."""
     held = use.memory_on_host
     figures = tr("{used} of {whole}", used=size(held), whole=size(limit))
     inside, containers = use.memory.total - use.memory.available, use.memory.containers
@@ -121,7 +121,7 @@ def machine_memory(use: MachineUse, limit: int) -> tuple[str, float, str]:
 
 
 def _engine_words(status: EngineStatus | None, info: EngineInfo | None) -> tuple[str, str]:
-    """What is shown, and what is copied."""
+    """The shown text, and the copied one."""
     health = status.engine if status else None
     if health is not None and health.reachable:
         version, api = health.version, health.api
@@ -139,7 +139,7 @@ def _system_words(info: EngineInfo | None) -> str:
 
 
 class DiskCard(Gauge):
-    """What the machine takes on this computer, and, once counted, what of it is whose."""
+    """The machine's disk use on this computer, and, once counted, its parts."""
 
     def __init__(self, count: Do, free: dict[str, Do]) -> None:
         self.count = button(
@@ -157,7 +157,7 @@ class DiskCard(Gauge):
     def show_machine(
         self, machine: Status | None, disk: DiskUse | None, not_counted: Problem | None
     ) -> None:
-        """`not_counted`: why the last count came to nothing; dockerd may refuse one."""
+        """`not_counted`: why the last count failed; dockerd may refuse one."""
         words = tr("The engine could not calculate it.") if not_counted else self._hint(disk)
         self.words.setToolTip(tip(messages.summary(not_counted) if not_counted else ""))
         if machine is None or not machine.disk_bytes:

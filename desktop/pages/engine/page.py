@@ -108,13 +108,13 @@ class EnginePage(Page):
         super().refresh()
         engine.reconnect(self.app)
 
-    # What is possible
+    # Actions
 
     def _count(self) -> None:
         self.app.stores.count_disk()
         self.disk.show_counting(self.app.stores.is_counting)
 
-    # What is so
+    # State
 
     def _show(self) -> None:
         if not self._visible:
@@ -202,10 +202,10 @@ class EnginePage(Page):
     def _say_cpu(self, cores: float | None, up: int, known: int) -> None:
         """`cores`: None while nothing was measured."""
         cpus = self._limits()[0]
-        said = plural(
+        text = plural(
             "{up} of %n containers running.", "{up} of %n container running.", known, up=up
         )
-        words = said if self.app.connection.is_up else tr("No containers are running.")
+        words = text if self.app.connection.is_up else tr("No containers are running.")
         if not cpus or cores is None:
             self.cpu.say(plural("%n CPUs", "%n CPU", cpus) if cpus else "", None, words)
             return

@@ -66,8 +66,8 @@ class AboutView(QWidget):
             self.lines["backend"].say("")
             return
         health, machine = status.engine, status.machine
-        said = tr("Docker {version} · API {api}", version=health.version, api=health.api)
-        self.lines["engine"].say(said if health.reachable else "")
+        version = tr("Docker {version} · API {api}", version=health.version, api=health.api)
+        self.lines["engine"].say(version if health.reachable else "")
         accelerator = machine.accelerator
         parts = [machine.backend, accelerator.name if accelerator else ""]
         self.lines["backend"].say(" · ".join(filter(None, parts)))

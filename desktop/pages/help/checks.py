@@ -32,7 +32,7 @@ from desktop.widgets.basics import (
 )
 from vm.errors import Problem
 
-if TYPE_CHECKING:  # they bring the whole engine with them
+if TYPE_CHECKING:  # they import the whole engine
     from engine.diagnose.run import Result
 
 DETAILS_HEIGHT = 140
@@ -126,7 +126,7 @@ class ChecksView(QWidget):
         self.start.setAccessibleName(tr("Run the checks again"))
 
     def _take(self, results: "tuple[Result, ...]") -> None:
-        """Those that are shown already stay as they are."""
+        """Rows that are shown already stay as they are."""
         if results[: len(self.results)] != self.results:
             while self._list.count():
                 item = self._list.takeAt(0)
@@ -143,7 +143,7 @@ class ChecksView(QWidget):
         self._card.setVisible(bool(results))
 
     def _mended(self) -> None:
-        """A fix is through: see whether it was one."""
+        """A fix has ended: run the checks again."""
         self.run()
 
 
@@ -174,8 +174,8 @@ class CheckRow(QWidget):
             whole.addWidget(self._trouble(result.problem))
         self.setLayout(whole)
         self.setAccessibleName(f"{tr(result.title)}: {words[result.outcome]}")
-        self._dress()
-        app.theme.changed.connect(self._dress)
+        self._apply_theme()
+        app.theme.changed.connect(self._apply_theme)
 
     def _trouble(self, problem: Problem) -> QWidget:
         summary = label(messages.summary(problem), "heading", wrap=True, select=True)
@@ -222,7 +222,7 @@ class CheckRow(QWidget):
             self.fix.setEnabled(True)
             self.word.setText(tr("needs attention"))
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         icon, color = self._look
         self._picture.setPixmap(icons.pixmap(icon, self._app.theme.color(color), 16))
         self._picture.setAlignment(Qt.AlignmentFlag.AlignTop)

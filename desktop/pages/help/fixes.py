@@ -25,7 +25,7 @@ def fix_for(app: AppContext, result: "Result") -> Fix | None:
     problem = result.problem
     if problem is None:
         return None
-    from engine.diagnose import docker, host  # loaded by now: they have made the result
+    from engine.diagnose import docker, host  # already imported: they have made the result
 
     if result.title == docker.CLIENT.title:
         return _context_fix(app, problem)

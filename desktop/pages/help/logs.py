@@ -119,13 +119,13 @@ class LogsView(QWidget):
             self._searching.start()
 
     def _end(self, problem: Problem | None) -> None:
-        said = tr("This log is empty.") if not len(self.view.rows) else ""
+        text = tr("This log is empty.") if not len(self.view.rows) else ""
         if problem is not None:
-            said = messages.told(problem)
+            text = messages.told(problem)
         elif self.component == "engine":
-            said = tr("The machine has ended. Press F5 to read it again.")
-        self.note.setText(said)
-        self.note.setVisible(bool(said))
+            text = tr("The machine has ended. Press F5 to read it again.")
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
 
     # Searching
 

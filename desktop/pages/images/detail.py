@@ -51,7 +51,7 @@ class ImageDetailView(FramedDetail):
             self.overview.leave()
 
     def show_detail(self, detail: ImageDetail) -> None:
-        """What the engine says of it stands in the head, too."""
+        """Show the details, some of them in the head too."""
         texts = (short_id(detail.id), f"{detail.os}/{detail.architecture}", size(detail.size))
         for one, text in zip(self.chips, texts, strict=True):
             one.setText(text)
@@ -62,7 +62,7 @@ class ImageDetailView(FramedDetail):
         self._fit()
 
     def _fit(self) -> None:
-        """In a narrow window the name matters more than what is in the menu, too."""
+        """In a narrow window, hide the buttons whose actions are in the menu too."""
         for button_there in self._in_menu_too:
             button_there.setVisible(self.width() >= ROOMY)
         self.fit_head()
@@ -190,7 +190,7 @@ class Overview(QWidget):
         self.files.show_layer(layer)
 
     def _close_files(self) -> None:
-        """The keys go to the layer that it was."""
+        """Return the focus to the layer whose files were shown."""
         chosen = self.layers.chosen_button() if self.layers is not None else None
         if chosen is not None:
             chosen.setFocus()

@@ -21,7 +21,7 @@ MOST = 8  # containers that are named
 
 
 class ImageFacts(QWidget):
-    """`leave` ends its listening."""
+    """`leave` disconnects it from the stores."""
 
     def __init__(self, app: AppContext, line: NamedImage, detail: ImageDetail) -> None:
         super().__init__()

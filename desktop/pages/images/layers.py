@@ -20,7 +20,7 @@ from engine.docker.types import Layer
 
 HIGH, LOW = 44, 26  # pixels of a layer, and of a step that made none
 SIZE_WIDTH = 84
-# How the classic builder writes what it copied; the place that it went to stands behind it.
+# The classic builder names copied files by a hash; their destination follows it.
 BY_HASH = re.compile(r"\b((?:file|dir|multi):[0-9a-f]{8})[0-9a-f]{56}")
 
 
@@ -37,8 +37,8 @@ class LayerButton(QAbstractButton):
         self.setText(BY_HASH.sub(r"\1…", " ".join(words.split())))
         self.setShortcut("")  # which an "&" in it has made
         self.setToolTip(tip(words))
-        said = tr("{instruction}, {size}", instruction=self.text(), size=size(layer.size))
-        self.setAccessibleName(said if self._made else self.text())
+        name = tr("{instruction}, {size}", instruction=self.text(), size=size(layer.size))
+        self.setAccessibleName(name if self._made else self.text())
         self.setCheckable(self._made)
         self.setEnabled(self._made)
         self.setFixedHeight(HIGH if self._made else LOW)
@@ -70,8 +70,8 @@ class LayerButton(QAbstractButton):
         painter.drawText(place, int(Qt.AlignmentFlag.AlignLeft | middle), shown)
         if self._made:
             painter.setPen(self._theme.color("secondary"))
-            said = size(self.layer.size)
-            painter.drawText(line, int(Qt.AlignmentFlag.AlignRight | middle), said)
+            text = size(self.layer.size)
+            painter.drawText(line, int(Qt.AlignmentFlag.AlignRight | middle), text)
             bar = QRectF(8, 28, self.width() - 16, 8)
             draw_bar(painter, bar, self._share, self._theme)
 

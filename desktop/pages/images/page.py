@@ -83,7 +83,7 @@ class ImagesPage(ListPage):
         self._follow()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        """In a narrow window the buttons matter more than the totals."""
+        """In a narrow window, hide the totals in favour of the buttons."""
         super().resizeEvent(event)
         self._show_totals()
 
@@ -107,7 +107,7 @@ class ImagesPage(ListPage):
         images_delete.delete(self.app, rows)
 
     def open(self, key: str, tab: str = "") -> None:
-        """Others know an image by its id alone."""
+        """Other pages refer to an image by its id alone."""
         line = find(self.app.stores, key)
         super().open(line.key if line else key, tab)
 
@@ -138,7 +138,7 @@ class ImagesPage(ListPage):
         ]
 
     def _follow(self) -> None:
-        """Containers are not in these rows, but who uses an image is shown in them."""
+        """The rows show which containers use an image, so they change with the containers."""
         self._show_totals()
         for widget in (self.files_button, self.prune_button, self.pull_button):
             widget.setEnabled(self.app.connection.is_up)

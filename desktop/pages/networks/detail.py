@@ -67,7 +67,7 @@ class NetworkDetail(FramedDetail):
         grid = QGridLayout()
         grid.setHorizontalSpacing(24)
         grid.setVerticalSpacing(12)
-        said = (
+        facts = (
             (tr("Driver"), row.driver),
             (tr("Scope"), row.scope),
             (tr("Subnet"), subnet_text(row)),
@@ -81,7 +81,7 @@ class NetworkDetail(FramedDetail):
         )
         grid.addWidget(label(tr("ID"), "secondary"), 0, 0)
         grid.addWidget(Elided(row.id, "mono"), 0, 1)
-        for place, (name, text) in enumerate(said, 1):
+        for place, (name, text) in enumerate(facts, 1):
             grid.addWidget(label(name, "secondary"), place, 0)
             value = label(text, "mono", select=True)
             value.setAccessibleName(name)

@@ -121,10 +121,10 @@ class NetworkMap(QWidget):
             if other is not spot.network
             and any(each.container_id == one.container_id for each in other.attached)
         ]
-        said = tr("{name} on {network}", name=one.container, network=spot.network.name)
-        said = ", ".join(filter(None, (said, one.address)))
+        text = tr("{name} on {network}", name=one.container, network=spot.network.name)
+        text = ", ".join(filter(None, (text, one.address)))
         return (
-            tr("{said}, also on {others}", said=said, others=", ".join(others)) if others else said
+            tr("{said}, also on {others}", said=text, others=", ".join(others)) if others else text
         )
 
     def _act(self, spot: Spot, *, open_it: bool) -> None:
@@ -138,7 +138,7 @@ class NetworkMap(QWidget):
             self.choose(spot.network.id)
             (self.network_wanted if open_it else self.network_chosen).emit(spot.network.id)
 
-    # What Qt asks and tells
+    # QWidget
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(600, self.layout_now.height)

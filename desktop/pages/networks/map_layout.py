@@ -129,7 +129,7 @@ def _lane(network: Network, top: int, grid: _Grid, places: dict[str, int], unfol
 
 
 def _slots(attached: Sequence[Attachment], places: dict[str, int]) -> list[Attachment | None]:
-    """Who hangs where: those on several networks in their own column of the first row."""
+    """The columns of containers: those on several networks have their own, in the first row."""
     first: dict[int, Attachment] = {
         places[each.container_id]: each for each in attached if each.container_id in places
     }

@@ -78,7 +78,7 @@ class Brush:
                 painter.drawLine(QPointF(x, height), QPointF(x, where.top()))
 
     def _joints(self, painter: QPainter, layout: Layout, lit: str) -> None:
-        """A container on several networks is one container: a line says so."""
+        """A line joins the places of a container that is on several networks."""
         places: dict[str, list[QRect]] = {}
         for spot in layout.spots:
             if spot.attachment is not None and _who(spot) in layout.joined:
@@ -128,9 +128,9 @@ class Brush:
         self._text(painter, line, network.name, bold, "text")
         subnet = subnet_text(network) if network.subnets else ""
         if where.height() < 50:
-            said = filter(None, (subnet, network.driver, kind_text(network), tr("no containers")))
+            facts = filter(None, (subnet, network.driver, kind_text(network), tr("no containers")))
             rest = QRect(NAME_WIDTH, line.top(), 600, line.height())
-            self._text(painter, rest, " · ".join(said), _small(painter.font()), "secondary")
+            self._text(painter, rest, " · ".join(facts), _small(painter.font()), "secondary")
             return
         if len(network.subnets) > 1:
             subnet = f"{network.subnets[0]} +{len(network.subnets) - 1}"

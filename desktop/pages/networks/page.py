@@ -21,7 +21,7 @@ from desktop.widgets.list.row_style import RowButton, RowStyle, RowStyler
 from desktop.widgets.menu import Menu
 
 AGE_MS = 30_000  # how often "2 min" is looked at again, while the page is shown
-AROUND = 24  # pixels that stay visible around what was walked to
+AROUND = 24  # pixels that stay visible around the selection
 
 
 class NetworkStyler(RowStyler):
@@ -117,7 +117,7 @@ class NetworksPage(ListPage):
         self._focus_map()
 
     def show_map(self, wanted: bool) -> None:
-        """The list, or the same drawn."""
+        """Show the map, or the list."""
         self._is_drawn = wanted
         (self.map_button if wanted else self.list_button).setChecked(True)
         self.app.prefs.set_text("networks", "map" if wanted else "list")

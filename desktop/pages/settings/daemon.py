@@ -1,7 +1,7 @@
 """The editor of daemon.json: what dockerd is configured with, beside what Galley sets itself.
 
-What is wrong as JSON is said while it is typed; what dockerd thinks of it when it is applied.
-Nothing that was typed is lost by that.
+Invalid JSON is reported while typing, and dockerd's own errors when it is applied. Neither discards
+what was typed.
 """
 
 import difflib
@@ -56,7 +56,7 @@ class DaemonEditor(QWidget):
         return self.edit.toPlainText().strip() != self.in_force.strip()
 
     def refresh(self) -> None:
-        """What holds now, unless something is being typed."""
+        """Show the current daemon.json, unless it is being edited."""
         home = self._app.link.home
         self._app.tasks.quietly(lambda: daemon_json.read(home), self._take, self._complain)
 
@@ -82,7 +82,7 @@ class DaemonEditor(QWidget):
         box.addWidget(self.own)
         box.addStretch(1)
 
-    # What is typed
+    # Editing
 
     def _look(self) -> None:
         """After every change of the text."""
@@ -116,7 +116,7 @@ class DaemonEditor(QWidget):
             widget.setVisible(self.is_changed)
 
     def _look_at_engine(self) -> None:
-        """What can be done, and what it means for what runs."""
+        """Update the buttons, and the sentence on what applying means for running containers."""
         text = self.edit.toPlainText()
         usable = daemon_json.check(text) is None
         busy = self._task is not None and not self._task.state.is_over
@@ -138,7 +138,7 @@ class DaemonEditor(QWidget):
             )
         self.containers.setText(words)
 
-    # What is done
+    # Applying
 
     def _apply(self) -> None:
         text = self.edit.toPlainText()
@@ -155,19 +155,19 @@ class DaemonEditor(QWidget):
         self._look_at_engine()
 
     def _follow(self) -> None:
-        """Of the task. Who cancels it only stops waiting: what came of it is asked."""
+        """Follow the task. A cancel only ends the wait, so the result is requested."""
         self._look_at_engine()
         if self._task is not None and self._task.state is TaskState.CANCELLED:
             self._look()
             self.refresh()
 
     def _complain(self, problem: Problem) -> bool:
-        """Beside the text; what has details is a toast as well, which can show them."""
+        """Show the error beside the text, and with details also as a toast, which can show them."""
         self._say(messages.summary(problem), messages.hint(problem), "error")
         return not problem.details
 
     def _take(self, text: str) -> None:
-        """This is in force now."""
+        """`text` is in use now."""
         was_changed, self.in_force = self.is_changed, text
         if not was_changed:
             self._put(text)
@@ -179,7 +179,7 @@ class DaemonEditor(QWidget):
         self.edit.setFocus()
 
     def _put(self, text: str) -> None:
-        """Into the editor, in a way that Ctrl+Z takes back."""
+        """Replace the editor's text, so that Ctrl+Z can undo it."""
         if text == self.edit.toPlainText():
             return
         cursor = self.edit.textCursor()

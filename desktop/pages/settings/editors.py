@@ -1,7 +1,7 @@
-"""What a setting is changed with: one editor for each kind.
+"""The editors of settings, one for each kind.
 
-An editor says `given` when the user means a value, and `doubted` with a sentence (or "") while
-something is typed. It keeps what was typed until `show_value`. Next: `fields.py`.
+An editor emits `given` when the user enters a value, and `doubted` with an error (or "") while
+typing. It keeps what was typed until `show_value`. Next: `fields.py`.
 """
 
 from bisect import bisect_left
@@ -41,18 +41,18 @@ class Editor(QWidget):
         self.setFocusProxy(field)
 
     def show_value(self, value: Value) -> None:
-        """What holds now."""
+        """Show the current value."""
         raise NotImplementedError
 
     def mark(self, wrong: bool) -> None:
-        """Its value was refused, or is not any more."""
+        """Mark the value as refused, or remove the mark."""
         self.field.setProperty("wrong", wrong)
         self.field.style().unpolish(self.field)
         self.field.style().polish(self.field)
 
 
 class LineEditor(Editor):
-    """Text and addresses; checked while it is typed, meant with Enter or when it is left."""
+    """Text and addresses; validated while typing, entered with Enter or when the focus leaves."""
 
     def __init__(self, setting: Setting) -> None:
         self.line = QLineEdit()
@@ -76,7 +76,7 @@ class LineEditor(Editor):
             self.doubted.emit("")
 
     def _edited(self, value: Value) -> None:
-        """It could be meant; for editors that show it in another way too."""
+        """A valid value was typed; for editors that show it in another way too."""
 
     def _doubt(self) -> None:
         self.mark(True)
@@ -94,7 +94,7 @@ class LineEditor(Editor):
 
 
 class ProxyEditor(LineEditor):
-    """A password that was typed is on its way to the keyring, and is shown no more."""
+    """Hides a typed password, which goes to the keyring."""
 
     def _finish(self) -> None:
         super()._finish()
@@ -170,7 +170,7 @@ class SwitchEditor(Editor):
 
 
 class FoldersEditor(Editor):
-    """A list of folders, each with its way out, and a button for one more."""
+    """A list of folders, each with a button that removes it, and a button that adds one."""
 
     def __init__(self, setting: Setting) -> None:
         self.add = button(tr("Add a folder…"), self._ask)

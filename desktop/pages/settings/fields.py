@@ -1,4 +1,4 @@
-"""A setting as it stands on the page: its words, its editor, its default, what is wrong with it.
+"""A setting on the page: its label, its editor, its default and its error.
 
 Next: `page.py`.
 """
@@ -18,8 +18,8 @@ from vm.errors import Problem, SettingsError
 
 
 class FormRow(QWidget):
-    """Words at the left, what they are about at the right, or below where it is `wide`; notes at
-    the end."""
+    """Title and text at the left, the editor at the right, or below if it is `wide`; notes at the
+    end."""
 
     def __init__(
         self, title: str, text: str, edit: QWidget, extra_words: str = "", *, wide: bool = False
@@ -47,8 +47,8 @@ class FormRow(QWidget):
 
 
 class Field(FormRow):
-    """`give` and `reset` are asked for a change; what comes of it arrives as `show_entry`, `settle`
-    or `refuse`."""
+    """Calls `give` or `reset` for a change; the result arrives as `show_entry`, `settle` or
+    `refuse`."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Field(FormRow):
         self._show(entry)
 
     def show_entry(self, entry: Entry) -> None:
-        """What holds now. Something that was typed and refused stays until it is corrected."""
+        """Show the current value. A typed value that was refused stays until it is corrected."""
         news = entry.value != self.entry.value or entry.is_set != self.entry.is_set
         if entry.setting != self.entry.setting:
             self.editor.setting = entry.setting
@@ -94,11 +94,11 @@ class Field(FormRow):
         return self.editor.field.hasFocus() or not self.wrong.isHidden()
 
     def settle(self) -> None:
-        """What was given holds."""
+        """The given value was accepted."""
         self._is_refused = False
 
     def refuse(self, problem: Problem) -> None:
-        """It was not."""
+        """The given value was refused."""
         self._is_refused = True
         self.editor.mark(True)
         known = problem.kind == SettingsError.__name__  # its hint repeats what stands here already
@@ -144,7 +144,7 @@ class Section(QFrame):
         self.setLayout(whole)
 
     def search(self, wanted: str) -> bool:
-        """Whether any of it is left."""
+        """Show the matching rows. Returns whether there are any."""
         for one in self.rows:
             one.setVisible(one.matches(wanted))
         left = [one for one in self.rows if one.matches(wanted)]

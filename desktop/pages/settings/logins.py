@@ -1,4 +1,4 @@
-"""The registry logins of this computer: what docker has, another one, and not that one any more.
+"""The registry logins of this computer: lists, adds and removes them.
 
 They are read anew when the page is shown and after each change: docker changes them too.
 """
@@ -22,8 +22,8 @@ from vm.errors import Problem
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """At one moment. `problem`: what keeps logins out of the keyring, where they are wanted in it;
-    `safe`: another one would not be kept in a plain file."""
+    """The logins at one moment. `problem`: what keeps logins out of the keyring, if they should be
+    in it; `safe`: a new one would not be kept in a plain file."""
 
     logins: tuple[RegistryLogin, ...]
     wanted: bool

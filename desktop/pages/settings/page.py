@@ -1,7 +1,7 @@
 """Every setting, drawn from the schema, topic by topic.
 
-The file is the truth: it is read when the page is shown, after each change, and when the supervisor
-has news. Next: `fields.py`.
+The file is authoritative: it is read when the page is shown, after each change, and when the
+supervisor reports a new status. Next: `fields.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,8 +48,8 @@ class SettingsPage(Page):
         self._visible = False
         self._wanted = ""  # the setting to be brought into view
         self._reading = self._again = False
-        self._asked: dict[str, Callable[[], Task] | None] = {}  # settings, and what to ask next
-        self._doubtful: set[str] = set()  # settings of which what is being read may be old
+        self._asked: dict[str, Callable[[], Task] | None] = {}  # changes under way: the next
+        self._doubtful: set[str] = set()  # settings whose value in the current read may be outdated
         self._read: Read | None = None
         self._before: dict[str, str] = {}
         self._era: tuple[object, ...] = ()
@@ -170,7 +170,7 @@ class SettingsPage(Page):
     # Reading
 
     def _load(self) -> None:
-        """Many calls while one reads are one more reading."""
+        """Many calls during a read cause one more read."""
         if not self._visible:
             return
         if self._reading:
@@ -210,7 +210,7 @@ class SettingsPage(Page):
             self._load()
 
     def _note_era(self) -> None:
-        """With a start of the machine, or another supervisor, everything that was set holds."""
+        """After a start of the machine, or of another supervisor, all settings are in effect."""
         status = self.app.link.status
         if status is None or self._read is None:
             return
@@ -249,18 +249,18 @@ class SettingsPage(Page):
     # Changing
 
     def _give(self, setting: Setting, value: Value) -> None:
-        """As text, for a bare number would be read as GiB."""
+        """Sent as text, since a bare number would be read as GiB."""
         name, text = setting.name, setting.text(value)
         done, refused = partial(self._done, name), partial(self._refused, name)
-        self._ask(name, lambda: settings.change(self.app, name, text, done, refused))
+        self._request(name, lambda: settings.change(self.app, name, text, done, refused))
 
     def _reset(self, name: str) -> None:
         done, refused = partial(self._done, name), partial(self._refused, name)
-        self._ask(name, lambda: settings.reset(self.app, name, done, refused))
+        self._request(name, lambda: settings.reset(self.app, name, done, refused))
 
-    def _ask(self, name: str, change: Callable[[], Task]) -> None:
-        """One at a time for each setting, and of those that wait the last. What is read meanwhile
-        is older than what was clicked: the next click must not start from there."""
+    def _request(self, name: str, change: Callable[[], Task]) -> None:
+        """One change at a time for each setting; of waiting ones only the last. A read meanwhile is
+        older than the user's change, and must not reset the field."""
         self._doubtful.add(name)
         if name in self._asked:
             self._asked[name] = change
@@ -271,7 +271,7 @@ class SettingsPage(Page):
 
     def _answered(self, name: str) -> None:
         if (change := self._asked.pop(name)) is not None:
-            self._ask(name, change)
+            self._request(name, change)
         else:
             self._load()
 

@@ -1,7 +1,7 @@
-"""Which settings hold in the file and not yet in the machine.
+"""Which settings are in the file, but not yet in effect in the machine.
 
-What the machine says of itself is compared first; of the rest, what they were when it started or,
-if this page came later, when it was first shown.
+Values that the machine reports are compared with these; the others with their values when it
+started or, if that was earlier, when this page was first shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def pending(
 
 
 def is_supervisors(setting: Setting) -> bool:
-    """Whether the background process chooses it when it starts, not the machine."""
+    """Whether the supervisor applies it at its start, not the machine."""
     return setting.needs_restart == SUPERVISOR_RESTART
 
 

@@ -29,7 +29,7 @@ class WindowSection(Section):
 
 
 def _own_name(code: str) -> str:
-    """As those call it who speak it; Qt would say which English it is."""
+    """A language's name in that language; for English without the country, which Qt adds."""
     name = QLocale.languageToString(QLocale(code).language())
     return name if name == "English" else QLocale(code).nativeLanguageName().capitalize()
 

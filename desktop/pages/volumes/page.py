@@ -75,14 +75,14 @@ class VolumesPage(ListPage):
         self._soon.timeout.connect(self._look)
         self._ages = QTimer(self, interval=AGE_MS)
         self._ages.timeout.connect(self.table.viewport().update)
-        app.stores.told.connect(self._hear)
+        app.stores.told.connect(self._on_event)
         app.connection.changed.connect(self._follow)
         for signal in (app.stores.facts_changed, model.store.loaded):
             signal.connect(self._show_totals)
         self._follow()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        """In a narrow window the buttons matter more than the totals."""
+        """In a narrow window, hide the totals in favour of the buttons."""
         super().resizeEvent(event)
         self._show_totals()
 
@@ -128,7 +128,7 @@ class VolumesPage(ListPage):
             Command(tr("Delete unused volumes…"), self._prune, icon="prune"),
         ]
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         """Writing to a volume causes no event, but the end of a mount does."""
         if self._is_shown and event.kind == "volume":
             self._soon.start()
@@ -142,7 +142,7 @@ class VolumesPage(ListPage):
             self._look()
 
     def _look(self) -> None:
-        """Without waking the machine."""
+        """Count again, unless that would wake the machine."""
         if not self.app.connection.is_asleep:
             self._count()
 
@@ -155,10 +155,10 @@ class VolumesPage(ListPage):
 
     def _show_totals(self) -> None:
         count = len(self.app.stores.volumes.rows)
-        said = plural("%n volumes", "%n volume", count)
+        text = plural("%n volumes", "%n volume", count)
         if self.app.stores.disk is not None and count:
-            said += " · " + size(self.facts.total())
-        self.totals.setText(said)
+            text += " · " + size(self.facts.total())
+        self.totals.setText(text)
         self.totals.setVisible(count > 0 and self.width() >= ROOMY)
 
     def _create(self) -> None:

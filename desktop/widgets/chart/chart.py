@@ -213,8 +213,8 @@ class Chart(QWidget):
         if rest:
             right = _text_before(painter, right, top, rest, metrics, theme.color("secondary"))
         for one, value in reversed(list(zip(self.series, values, strict=True))):
-            said = self._say(value)
-            right = _text_before(painter, right, top, said, metrics, theme.color("text"))
+            text = self._say(value)
+            right = _text_before(painter, right, top, text, metrics, theme.color("text"))
             if len(self.series) > 1:
                 faint = theme.color("secondary")
                 right = _text_before(painter, right, top, one.name, metrics, faint)

@@ -215,11 +215,11 @@ def _heading_cell(
     used = QFontMetrics(strong).horizontalAdvance(line.heading.title) + 6
     rest = left.adjusted(used, 0, 0, 0)
     if rest.width() > 30:
-        said = line.heading.subtitle
+        subtitle = line.heading.subtitle
         if line.heading.is_partial:
             shown, whole = len(line.heading.rows), line.heading.whole
-            said = "· " + tr("{n} of {whole} shown", n=shown, whole=whole)
-        _text(painter, rest, said, font, theme.color("secondary"))
+            subtitle = "· " + tr("{n} of {whole} shown", n=shown, whole=whole)
+        _text(painter, rest, subtitle, font, theme.color("secondary"))
 
 
 def _link_places(links: Sequence[str], rect: QRect, font: QFont) -> list[QRect]:

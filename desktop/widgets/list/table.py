@@ -94,7 +94,7 @@ class Table(QTreeView):
         model.modelAboutToBeReset.connect(self._keep_choice)
         model.modelReset.connect(self._restore_choice)
         theme.changed.connect(self.viewport().update)
-        # Told once for many changes: who hears it asks where the rows are, and Qt lays them out.
+        # Once for many changes: a slot that asks for row positions makes Qt lay all rows out.
         self._moved = QTimer(self, singleShot=True, interval=0)
         self._moved.timeout.connect(self.visible_changed)
         self.verticalScrollBar().valueChanged.connect(self._moved.start)
@@ -145,7 +145,7 @@ class Table(QTreeView):
         self.scrollToTop()
         self._moved.start()
 
-    # What is chosen
+    # Selection
 
     def line(self, index: Index) -> ListLine | None:
         found: ListLine | None = index.data(LINE_ROLE) if index.isValid() else None
@@ -204,7 +204,7 @@ class Table(QTreeView):
             if hidden != self.isColumnHidden(place):
                 self.setColumnHidden(place, hidden)
 
-    # What the mouse and the keyboard do
+    # Mouse and keyboard
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         index = self.indexAt(event.position().toPoint())

@@ -16,7 +16,7 @@ TRUE = 1 << 24  # above it: three bytes of red, green and blue
 _ESCAPE = re.compile(
     r"\x1b\[([0-9;:]*)m"  # a style
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # any other control sequence
-    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # titles, links, and what terminals are told
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # titles, links, and other strings for terminals
     r"|\x1b[ -/]*[0-~]?"
 )
 _ODD = re.compile("[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f\u2028\u2029]")
@@ -65,7 +65,7 @@ class AnsiReader:
         """The plain text, and its styled pieces."""
         if self.style is PLAIN and not _ODD.search(line):
             return line, ()
-        # What was written before a carriage return has been written over.
+        # Text before a carriage return is overwritten.
         line = line.rstrip("\r").rpartition("\r")[2]
         text: list[str] = []
         spans: list[Span] = []

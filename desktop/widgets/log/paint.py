@@ -76,7 +76,7 @@ class LogPaint:
         for key in [key for key in self._layouts if key < first]:
             del self._layouts[key]
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         self._colors.forget()
         self.forget()
 

@@ -58,9 +58,9 @@ class LogView(QAbstractScrollArea):
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor)
         self.verticalScrollBar().valueChanged.connect(self._scrolled)
         self.horizontalScrollBar().valueChanged.connect(self.viewport().update)
-        theme.changed.connect(self._dress)
+        theme.changed.connect(self._apply_theme)
 
-    # What others ask
+    # For tabs and pages
 
     def add(self, rows: Sequence[LogRow]) -> None:
         self.rows.extend(rows)
@@ -132,7 +132,7 @@ class LogView(QAbstractScrollArea):
             self._caret = LogPosition(last, len(self.rows[last].text))
             self.viewport().update()
 
-    # Where things are
+    # Geometry
 
     def _fit(self) -> int:
         """How many rows there is room for at the end."""
@@ -232,8 +232,8 @@ class LogView(QAbstractScrollArea):
         self._paint.forget()
         self._settle()
 
-    def _dress(self) -> None:
-        self._paint.dress()
+    def _apply_theme(self) -> None:
+        self._paint.apply_theme()
         self.viewport().update()
 
     # Qt

@@ -52,9 +52,9 @@ def key_bytes(event: QKeyEvent, application_arrows: bool) -> bytes:
     moved = _moving(key, 1 + shift + 2 * alt + 4 * control, application_arrows)
     if moved:
         return moved.encode()
-    said = _controlled(key) if control else ""
-    said = said or _SINGLE.get(key, "") or event.text()
-    return (f"\x1b{said}" if alt and said else said).encode()
+    text = _controlled(key) if control else ""
+    text = text or _SINGLE.get(key, "") or event.text()
+    return (f"\x1b{text}" if alt and text else text).encode()
 
 
 def _moving(key: Qt.Key, held: int, application_arrows: bool) -> str:

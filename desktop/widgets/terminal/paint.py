@@ -24,7 +24,7 @@ class TerminalPaint:
         self._ascent = metrics.ascent()
         self._faces: dict[tuple[bool, bool], QFont] = {}
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """The scheme has changed."""
         self._colors.forget()
 

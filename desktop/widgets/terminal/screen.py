@@ -51,7 +51,7 @@ class TerminalScreen:
         self._lock = threading.Lock()
         self._screen = _Screen(columns, rows, answer)
         self._stream = _Stream(self._screen)
-        self._stream.use_utf8 = False  # only lets pyte draw lines with letters, as old programs do
+        self._stream.use_utf8 = False  # only enables line drawing by letters
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rows: list[Row] = [()] * rows
 
@@ -90,7 +90,7 @@ class TerminalScreen:
 
 
 class _Stream(pyte.Stream):
-    """Goes on after what pyte cannot take: any bytes may come out of a program."""
+    """Continues after input on which pyte fails: a program may write any bytes."""
 
     _held = 0  # characters of a sequence that has not ended
 

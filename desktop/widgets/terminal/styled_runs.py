@@ -62,11 +62,11 @@ def runs(cells: Cells) -> Row:
 
 def text_of(row: Row) -> str:
     """A line as text, without the blanks at its end."""
-    said, end = "", 0
+    text, end = "", 0
     for run in row:
-        said += " " * (run.column - end) + run.text
+        text += " " * (run.column - end) + run.text
         end = run.column + (2 if run.wide else len(run.text))
-    return said.rstrip()
+    return text.rstrip()
 
 
 def cut(row: Row, start: int, end: int) -> str:

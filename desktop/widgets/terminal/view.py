@@ -53,7 +53,7 @@ class TerminalView(QAbstractScrollArea):
         self._caret: Cell | None = None
         self._told = (0, 0)
         self._resize = QTimer(self, singleShot=True, interval=RESIZE_MS)
-        self._resize.timeout.connect(self._tell_size)
+        self._resize.timeout.connect(self._send_size)
         self.setProperty("kind", "card")
         self.setViewportMargins(MARGIN, MARGIN, 2, MARGIN)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -61,9 +61,9 @@ class TerminalView(QAbstractScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor)
         self.verticalScrollBar().valueChanged.connect(self.viewport().update)
-        theme.changed.connect(self._dress)
+        theme.changed.connect(self._apply_theme)
 
-    # What others ask
+    # For the tab
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -87,7 +87,7 @@ class TerminalView(QAbstractScrollArea):
         self.viewport().update()
 
     def forget(self) -> None:
-        """A new session: what was there stays above, as history."""
+        """Begin a new session: the old output stays above, as history."""
         rows = self.frame_shown.rows
         while rows and not text_of(rows[-1]):
             rows = rows[:-1]
@@ -125,7 +125,7 @@ class TerminalView(QAbstractScrollArea):
             text = f"\x1b[200~{text}\x1b[201~"
         self._type(text.encode())
 
-    # Where things are
+    # Geometry
 
     def _line(self, number: int) -> Row:
         if number < len(self.history):
@@ -150,13 +150,13 @@ class TerminalView(QAbstractScrollArea):
             self._anchor = self._caret = None
             self.typed.emit(data)
 
-    def _tell_size(self) -> None:
+    def _send_size(self) -> None:
         if self.grid != self._told:
             self._told = self.grid
             self.resized.emit(*self.grid)
 
-    def _dress(self) -> None:
-        self._paint.dress()
+    def _apply_theme(self) -> None:
+        self._paint.apply_theme()
         self.viewport().update()
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802

@@ -16,7 +16,7 @@ FEW = 6
 
 
 def shown_first(changes: Sequence[Change]) -> list[Change]:
-    """Those that say most: files rather than the folders above them."""
+    """The most informative changes: files rather than the folders above them."""
     above = {change.path.rpartition("/")[0] for change in changes}
     return [change for change in changes if change.path not in above]
 

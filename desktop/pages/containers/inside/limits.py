@@ -72,8 +72,8 @@ class Limits(QWidget):
             now.processes / most if now and most else 0.0,
         )
         flow = _flow(now, before)
-        said = "–" if flow is None else tr("{size}/s", size=size(flow))
-        self.disk.show_value(said, tr("(no limit)"), 0.0)
+        text = "–" if flow is None else tr("{size}/s", size=size(flow))
+        self.disk.show_value(text, tr("(no limit)"), 0.0)
 
 
 def _of_cores(cpus: float) -> str:

@@ -114,7 +114,7 @@ class SpaceTable(QWidget):
             grid.addWidget(value, 2 * number, 2)
             if number < len(KINDS) - 1:
                 grid.addWidget(line(), 2 * number + 1, 0, 1, 3)
-        theme.changed.connect(self._dress)
+        theme.changed.connect(self._apply_theme)
 
     def show_spaces(self, spaces: Sequence[Space]) -> None:
         self._spaces = list(spaces)
@@ -124,10 +124,10 @@ class SpaceTable(QWidget):
             color = self._theme.color(COLORS[space.relation]).name()
             relation.setStyleSheet(f"color: {color};")
             value.set_text(_value(space))
-            said = tr("{words}, inode {inode}", words=space_words(space), inode=space.inode)
-            value.setToolTip(tip(said if space.inode else space_words(space)))
+            text = tr("{words}, inode {inode}", words=space_words(space), inode=space.inode)
+            value.setToolTip(tip(text if space.inode else space_words(space)))
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         self.show_spaces(self._spaces)
 
     def value_of(self, kind: str) -> str:

@@ -82,7 +82,7 @@ class InsideTab(Tab):
             self._watch()
 
     def _reach(self) -> None:
-        """The engine answers again: what could not be read can be."""
+        """Read again after a failure, once the engine answers."""
         if self.app.connection.is_heard and self.loader.problem is not None:
             self._stale = True
             if self._is_shown:
@@ -105,7 +105,7 @@ class InsideTab(Tab):
         if before is not None and before.processes != self._sample.processes:
             self.loader.load_processes()
 
-    # What is drawn
+    # Drawing
 
     def _draw(self) -> None:
         loader = self.loader
@@ -186,7 +186,7 @@ class InsideTab(Tab):
         name = detail.name if detail else ""
         ChangesDialog(name, self.loader.changes or (), self).open()
 
-    # Where it stands
+    # Layout
 
     def _lay_out(self) -> None:
         self._layers_note, self._spaces_note = label("", "secondary"), label("", "secondary")

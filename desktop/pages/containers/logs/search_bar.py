@@ -19,7 +19,7 @@ SLICE = 0.006  # seconds of searching in one turn
 
 
 class SearchField(QLineEdit):
-    """Takes Escape for itself while there is something in it to be ended."""
+    """Handles Escape itself while it has a search to end."""
 
     def event(self, event: QEvent) -> bool:
         overrides = event.type() == QEvent.Type.ShortcutOverride
@@ -49,8 +49,8 @@ class LogSearchBar(QWidget):
         self.setLayout(row(self.count, self.field, self.previous_button, self.next_button, gap=4))
         self.field.textChanged.connect(self._look_for)
         self.field.installEventFilter(self)
-        theme.changed.connect(self._dress)
-        self._dress()
+        theme.changed.connect(self._apply_theme)
+        self._apply_theme()
         self._show_count()
 
     def begin(self, words: str = "") -> None:
@@ -123,7 +123,7 @@ class LogSearchBar(QWidget):
         else:
             self.count.setText(plural("%n lines", "%n line", found))
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         self._picture.setIcon(icons.icon("search", self._theme.color("secondary")))
 
     def eventFilter(self, _watched: object, event: QEvent) -> bool:  # noqa: N802

@@ -1,5 +1,5 @@
-"""What a container says: followed, searched, saved. A feed ends with its container; when that
-starts again, so does the log, where it was. Next: `feed.py`, then `desktop/widgets/log/view.py`.
+"""A container's log: followed, searched, saved. A feed ends with its container; when that starts
+again, the log continues where it was. Next: `feed.py`, then `desktop/widgets/log/view.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ from engine.docker.types import Event
 from vm.errors import Problem
 
 WRAP, MOMENTS = "log_wrap", "log_moments"  # what the window remembers
-QUIET_MS = 400  # until "nothing yet" is said
+QUIET_MS = 400  # until "nothing yet" is shown
 
 
 class LogsTab(Tab):
@@ -125,7 +125,7 @@ class LogsTab(Tab):
         self.view.following_changed.connect(self.follow_button.setChecked)
         self.view.unseen_changed.connect(self._show_unseen)
         self.view.find_wanted.connect(self.search)
-        self.app.stores.told.connect(self._hear)
+        self.app.stores.told.connect(self._on_event)
         self.app.connection.changed.connect(self._follow_connection)
         for keys, run in (("F3", self.search_bar.next), ("Shift+F3", self.search_bar.previous)):
             QShortcut(QKeySequence(keys), self).activated.connect(run)
@@ -175,19 +175,19 @@ class LogsTab(Tab):
         self.note.setText(words)
         self.note.setVisible(bool(words))
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if event.kind == "container" and event.id == self.key and event.action == "start":
             self._again = True
             self._read()
 
     def _follow_connection(self) -> None:
-        """The engine is back: so is its log, if the container runs."""
+        """Read the log again when the engine is back, if the container runs."""
         was, self._heard = self._heard, self.app.connection.is_heard
         if self._heard and not was:
             self._again = True
             self._read()
 
-    # What the user wants
+    # Options
 
     def _choose_follow(self, on: bool) -> None:
         if on == self.view.follows:

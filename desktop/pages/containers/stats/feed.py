@@ -17,7 +17,7 @@ from vm.errors import Cancelled, GalleyError, Problem
 
 
 class StatsFeed(QObject):
-    """`start` and `stop` as often as wanted; `failed` tells why there is nothing to see."""
+    """Can be started and stopped repeatedly; `failed` reports why there are no readings."""
 
     arrived = Signal(object)  # Sequence[StatsSample]
     failed = Signal(object)  # Problem
@@ -54,7 +54,7 @@ class StatsFeed(QObject):
 
 
 class _Reader:
-    """The thread. Rings once for all readings that wait."""
+    """The thread. One notification covers all waiting readings."""
 
     def __init__(self, owner: StatsFeed, app: AppContext, key: str) -> None:
         self.cancel = Cancel()

@@ -105,7 +105,7 @@ class StatsTab(Tab):
         whole.addWidget(area)
 
     def _follow(self, _delta: object = None) -> None:
-        """Read while it is shown and there is something to read; say why not."""
+        """Read while the tab is shown and the container runs; else show the reason."""
         row = self.app.stores.containers.rows.get(self.key)
         if row is None or not self._is_shown:
             self.feed.stop()
@@ -126,7 +126,7 @@ class StatsTab(Tab):
             self.feed.start()
 
     def _catch_up(self) -> None:
-        """What was read for the list, until now and while another tab was shown."""
+        """Add the readings that were taken for the list meanwhile."""
         if not self.feed.is_on:
             known = self._last.time if self._last else 0.0
             history = self.app.usage.history(self.key)

@@ -1,8 +1,7 @@
 """A shell in a container, and the two threads that talk to it.
 
 One thread opens the terminal, reads it and feeds the screen; the other writes what is typed and
-tells new sizes, in their order. The window is handed frames, at most one each time it can draw one.
-Next: `tab.py`.
+sends new sizes, in order. The window gets at most one frame each time it can draw. Next: `tab.py`.
 """
 
 import contextlib
@@ -25,22 +24,22 @@ if TYPE_CHECKING:
     from engine.docker.exec import Pty
 
 FRAME_SECONDS = 0.033
-CHUNK = 2_048  # bytes that are fed before the screen may be looked at
+CHUNK = 2_048  # bytes that are fed between two frames
 SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
 NOT_STARTED = (126, 127)
 NO_PROGRAM = ("executable file not found", "no such file or directory")
-GOODBYE_SECONDS = 0.8  # for the shell to be told that the window closes
+HANG_UP_SECONDS = 0.8  # to hang up when the window closes
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """`problem` where it never began."""
+    """How a session has ended. `problem`: why it could not begin."""
 
     code: int | None = None
     problem: Problem | None = None
 
 
 class TerminalSession(QObject):
-    """Told in the window's thread: `drawn` with a Frame, `ended` with an Ending, once."""
+    """Signals in the window's thread: `drawn` with a Frame; `ended` with an Ending, once."""
 
     drawn = Signal(object)
     ended = Signal(object)
@@ -69,15 +68,15 @@ class TerminalSession(QObject):
         self._orders.put((columns, rows))
 
     def close(self, seconds: float = 0.0) -> None:
-        """Hang up; `seconds`: how long to wait until the shell has been told."""
+        """Hang up; `seconds`: how long to wait until that is done."""
         self._throttle.close()
         with self._lock:
             self._closed, pty = True, self._pty
         self._orders.put(None)
         if pty is not None:
-            farewell = threading.Thread(target=_hang_up, args=(pty,), daemon=True)
-            farewell.start()
-            farewell.join(seconds)
+            thread = threading.Thread(target=_hang_up, args=(pty,), daemon=True)
+            thread.start()
+            thread.join(seconds)
 
     # In the reading thread
 
@@ -88,7 +87,7 @@ class TerminalSession(QObject):
             if pty is not None:
                 with contextlib.closing(pty):
                     self._read(pty)
-                    ending = self._told(pty.exit_code())
+                    ending = self._ending_of(pty.exit_code())
         except GalleyError as error:
             ending = Ending(problem=self._explained(error.to_problem()))
         self._orders.put(None)
@@ -107,7 +106,7 @@ class TerminalSession(QObject):
         if self._closed:
             pty.close()
             return None
-        threading.Thread(target=self._obey, args=(pty,), name="typing", daemon=True).start()
+        threading.Thread(target=self._write, args=(pty,), name="typing", daemon=True).start()
         return pty
 
     def _read(self, pty: "Pty") -> None:
@@ -121,7 +120,7 @@ class TerminalSession(QObject):
             self._draw()
 
     def _draw(self) -> None:
-        """Hand a frame over; one that nobody has seen yet is part of it."""
+        """Queue a frame for the window, merged with one that was not shown yet."""
         frame = self._screen.frame()
         with self._lock:
             if self._frame is not None:
@@ -130,20 +129,20 @@ class TerminalSession(QObject):
             self._frame = frame
         self._throttle.notify()
 
-    def _told(self, code: int | None) -> Ending:
-        """dockerd may say that there is no such program where the program would have spoken."""
-        said = " ".join(map(text_of, self._screen.frame().rows)).lower()
-        if code in NOT_STARTED and any(words in said for words in NO_PROGRAM):
+    def _ending_of(self, code: int | None) -> Ending:
+        """Recognizes dockerd's error for a missing shell, which arrives as terminal output."""
+        output = " ".join(map(text_of, self._screen.frame().rows)).lower()
+        if code in NOT_STARTED and any(words in output for words in NO_PROGRAM):
             return Ending(problem=no_shell())
         return Ending(code)
 
     def _explained(self, problem: Problem) -> Problem:
-        said = f"{problem.summary} {problem.details}".lower()
-        return no_shell() if any(words in said for words in NO_PROGRAM) else problem
+        text = f"{problem.summary} {problem.details}".lower()
+        return no_shell() if any(words in text for words in NO_PROGRAM) else problem
 
     # In the writing thread
 
-    def _obey(self, pty: "Pty") -> None:
+    def _write(self, pty: "Pty") -> None:
         while (order := self._orders.get()) is not None:
             try:
                 if isinstance(order, bytes):
@@ -153,7 +152,7 @@ class TerminalSession(QObject):
                     pty.resize(*order)
                     self._draw()
             except GalleyError:
-                return  # the reader notices the same
+                return  # the reading thread gets the same error
 
     # In the window's
 

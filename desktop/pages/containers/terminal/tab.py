@@ -10,7 +10,7 @@ from desktop.context import AppContext
 from desktop.i18n import messages
 from desktop.i18n.text import tr
 from desktop.pages.containers.tab import Tab
-from desktop.pages.containers.terminal.session import GOODBYE_SECONDS, Ending, TerminalSession
+from desktop.pages.containers.terminal.session import HANG_UP_SECONDS, Ending, TerminalSession
 from desktop.stores.store import Delta
 from desktop.widgets.basics import button, column, label, row
 from desktop.widgets.terminal.screen import Frame
@@ -54,7 +54,7 @@ class TerminalTab(Tab):
         app.connection.changed.connect(self._settle)
         application = QCoreApplication.instance()
         if application is not None:
-            application.aboutToQuit.connect(self._say_goodbye)
+            application.aboutToQuit.connect(self._window_closes)
 
     def shown(self) -> None:
         self.view.setFocus()
@@ -78,7 +78,7 @@ class TerminalTab(Tab):
         return up and self.app.connection.is_up
 
     def _open_first(self) -> None:
-        """By itself only once; later ones are asked for."""
+        """Open the first session; later ones are opened on request."""
         if self._ending is None and self.session is None and self._runs and self.isVisible():
             self._open()
         self._settle()
@@ -116,9 +116,9 @@ class TerminalTab(Tab):
             self.session = None
             self.view.is_live = False
 
-    def _say_goodbye(self) -> None:
-        """The window closes: the shell must not live on without anybody to see it."""
-        self._hang_up(GOODBYE_SECONDS)
+    def _window_closes(self) -> None:
+        """Hang up, or the shell would keep running without a window."""
+        self._hang_up(HANG_UP_SECONDS)
 
     def _type(self, data: bytes) -> None:
         if self.session is not None:
@@ -135,7 +135,7 @@ class TerminalTab(Tab):
             self._open_first()
 
     def _next_step(self) -> None:
-        """What the strip's button says."""
+        """The action of the strip's button."""
         found = self._row
         if self.session is not None or found is None:
             return
@@ -148,7 +148,7 @@ class TerminalTab(Tab):
         self.view.setFocus()
 
     def _settle(self) -> None:
-        """The strip for what is so now."""
+        """Update the strip to the current state."""
         found = self._row
         self.strip.setVisible(self.session is None)
         self.way_out.setVisible(self.session is not None)
@@ -184,10 +184,10 @@ class TerminalTab(Tab):
 
 def _way_out() -> str:
     """The keys that the program does not get."""
-    said = (
+    hints = (
         tr("Shift+Esc leaves the terminal"),
         tr("Ctrl+Tab goes to the next tab"),
         tr("Ctrl+K finds a command"),
         tr("Ctrl+Shift+C and V copy and paste"),
     )
-    return "  ·  ".join(said)
+    return "  ·  ".join(hints)
