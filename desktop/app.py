@@ -2,9 +2,9 @@
 
     main    raises a window that is open already, or becomes it
     App     theme and language, then tasks; the link to the supervisor and the connection to the
-            engine, each with its thread; the stores that follow them; the window, which shows
-            them; the tray. Then Qt runs. At the end threads are told to stop, without a wait:
-            dockerd notices that a client is gone.
+            engine, each with its thread; the stores that follow them; the window, which shows them;
+            the tray. Then Qt runs. At the end threads are stopped without waiting: dockerd notices
+            that a client is gone.
 
 Closing the window ends the program where there is no tray, and hides it where there is one. Neither
 stops a container. A start at login (`--hidden`) starts in the tray.
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "--hidden"
 TRAY_SECONDS = 15.0  # at login the desktop's panel may start after the window
-TRAY_LOOK_MS = 250  # it does not tell when
+TRAY_LOOK_MS = 250  # there is no signal for it
 
 
 class App(QObject):

@@ -35,7 +35,7 @@ class DestructivePrompt:
     names: tuple[str, ...] = ()
 
 
-type Action = tuple[str, Callable[[], object]]  # what a button says, and does
+type Action = tuple[str, Callable[[], object]]  # a button's text, and what it does
 
 
 class WindowApi(Protocol):

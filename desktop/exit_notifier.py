@@ -55,7 +55,7 @@ class ExitNotifier(QObject):
                 self._ended[event.id] = (self._clock(), code)
 
     def _report(self, container: str, name: str, code: int) -> None:
-        """Once, if it is soon enough and nothing was reported of it."""
+        """Report it once, if it has exited soon enough after its start."""
         started = self._started.pop(container)
         reported = container in self._out_of_memory
         if code and not reported and self._clock() - started < SOON:

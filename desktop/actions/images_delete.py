@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     type Engine = Callable[[], DockerClient]
 
-MOST_SENTENCES = 3  # on who uses which image
+MOST_SENTENCES = 3  # on the containers that use an image
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ def create(
 
 
 def restore(app: AppContext, kept: MachineSnapshot) -> None:
-    """Asks before the present is lost. The machine is stopped, and started again where it ran."""
+    """Asks before the current state is lost. The machine is stopped, and started again where it
+    ran."""
 
     def go(cold: bool) -> None:
         title = tr("Restore the snapshot {name}", name=kept.name)

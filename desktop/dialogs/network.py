@@ -123,12 +123,12 @@ class CreateNetworkDialog(FormDialog):
             if subnet is not None:
                 wrong_subnet = overlapping(subnet, self._app.stores.networks.rows.values())
         gateway = self.gateway.text().strip()
-        asks = gateway and not wrong_subnet  # one thing at a time
+        checks_gateway = gateway and not wrong_subnet  # one error at a time
         complaints = [
             self._name.complain(self._wrong_name()),
             self._driver.complain("" if self._chosen_driver() else tr("Enter a driver.")),
             self._subnet.complain(wrong_subnet),
-            self._gateway.complain(wrong_gateway(gateway, subnet) if asks else ""),
+            self._gateway.complain(wrong_gateway(gateway, subnet) if checks_gateway else ""),
         ]
         if any(complaints):
             return False
@@ -180,7 +180,7 @@ class ConnectDialog(FormDialog):
             tr("In {subnets}. Empty: the engine chooses one.", subnets=subnets),
         )
         for field in (self._alias, self._address):
-            field.set_visible(not network.is_builtin)  # which knows neither
+            field.set_visible(not network.is_builtin)  # a built-in network supports neither
         self._fill()
         self.container.setFocus()
 

@@ -66,14 +66,14 @@ class CreateVolumeDialog(FormDialog):
 
 
 class CloneVolumeDialog(FormDialog):
-    """Closes when the copying has begun; the task says how it goes."""
+    """Closes when the copying has begun; the task shows its progress."""
 
     def __init__(self, app: AppContext, volume: Volume, parent: QWidget) -> None:
         title = tr("Clone {name}", name=volume.name)
-        says = tr("A new volume with a copy of all files, their owners and modes.")
+        explanation = tr("A new volume with a copy of all files, their owners and modes.")
         if any(user.state.is_up for user in app.stores.users_of_volume(volume.name)):
-            says += " " + tr("A running container may change files while they are copied.")
-        super().__init__(parent, title, tr("Clone"), says)
+            explanation += " " + tr("A running container may change files while they are copied.")
+        super().__init__(parent, title, tr("Clone"), explanation)
         self._app = app
         self._volume = volume
         self.name = QLineEdit(tr("{name}-copy", name=volume.name))

@@ -21,7 +21,7 @@ from desktop.stores.store import Delta, Store
 type Index = QModelIndex | QPersistentModelIndex
 LINE_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 NOWHERE = QModelIndex()
-# Qt asks for each row at each change; joining flags takes longer than all the rest of the answer.
+# Qt calls `flags` for each row at each change; joining them there would take most of the time.
 FLAGS = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemNeverHasChildren
 MANY = 24  # changes that are signalled one by one; more are one reset, or one range
 
@@ -103,8 +103,8 @@ class View:
 
 
 class RowsModel[Row](QAbstractTableModel):
-    """A store's rows as lines. `group` says which heading a row belongs under, None for none;
-    `explode` makes several rows of one of the store's, each with a key of its own."""
+    """A store's rows as lines. `group` returns the heading of a row, None for none; `explode` makes
+    several rows of one of the store's, each with a key of its own."""
 
     def __init__(
         self,

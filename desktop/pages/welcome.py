@@ -39,7 +39,7 @@ class WelcomePage(Page):
         if bar is not None:
             bar.hide()
         self._task: Task | None = None
-        self._problem: Problem | None = None  # why the start failed, where no snapshot says so
+        self._problem: Problem | None = None  # why the start failed, if no status has it
         self._shown_problem: Problem | None = None
         self._troubles = QVBoxLayout()
         self.start = button(tr("Start the engine"), self._start, "primary")

@@ -124,7 +124,7 @@ def runs_on(machine: Status) -> str:
 
 def is_first_run(link: Link, connection: Connection, prefs: Prefs) -> bool:
     """The current engine is Galley's own, and never ran before. Without a supervisor, the window's
-    own settings tell."""
+    own settings decide."""
     if not connection.is_ours:
         return False
     if link.status is None:

@@ -37,7 +37,7 @@ class EngineRequest(StrEnum):
 
 
 class Link(QObject):
-    """`status` is the latest, or None while there is no supervisor; `problem` says why.
+    """`status` is the latest, or None while there is no supervisor; `problem` is the reason.
     `requested`: the user's request until a status shows it."""
 
     changed = Signal()

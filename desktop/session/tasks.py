@@ -140,7 +140,7 @@ class Tasks(QObject):
         announce: bool = False,
     ) -> Task:
         """Do `work`; then `done` or `failed` is called here. A failure is a toast all the same,
-        unless `failed` returns True to say that it has shown it."""
+        unless `failed` returns True, because it has shown it."""
         task = Task(title, self.invoker, self, announce=announce)
         task.retry = lambda: self.start(title, work, done, failed, announce=announce)
         self.all.append(task)

@@ -10,7 +10,7 @@ import msgspec
 from engine.docker.types import StatsSample
 
 FIRST, FASTEST, SLOWEST = 0.7, 2.0, 30.0  # seconds between two readings of a container
-STALE = 4 * SLOWEST  # seconds after which a reading says nothing of now
+STALE = 4 * SLOWEST  # seconds after which a reading is outdated
 GRACE = 5.0  # seconds in which a container that has just started is read for the first time
 MOVED = 0.005  # of a core, or 2 % of memory: worth a look again soon
 SPAN = 300.0  # seconds of readings that are kept
@@ -41,7 +41,7 @@ class Readings:
         return now - self.taken <= STALE
 
     def is_known(self, now: float) -> bool:
-        """Whether a total with it is true: one that has just begun has used next to nothing."""
+        """Whether it can be part of a total: one that has just begun counts as zero."""
         return (self.is_measured and self.is_fresh(now)) or now - self._born <= GRACE
 
     def hurry(self, now: float) -> None:
@@ -79,8 +79,8 @@ class Readings:
 
 
 def _follows(sample: StatsSample, last: StatsSample) -> bool:
-    """Whether the two together say how much CPU is used now: the container may have begun anew, or
-    it was not read for a long time."""
+    """Whether the two together give the current CPU use: not after a restart of the container, or
+    after a long time without a reading."""
     return 0 < sample.time - last.time <= STALE and sample.cpu_seconds >= last.cpu_seconds
 
 

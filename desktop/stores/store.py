@@ -18,7 +18,7 @@ DEBOUNCE_MS = 40
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """Keys that came, that look different, and that went."""
+    """Keys that were added, changed and removed."""
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()

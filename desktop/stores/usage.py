@@ -1,6 +1,6 @@
 """CPU and memory of every container that runs.
 
-One thread asks for one reading at a time, and for none while the window is hidden or the engine
+One thread requests one reading at a time, and for none while the window is hidden or the engine
 saves resources. Rows on the screen are read as often as they change; the others every half minute,
 for the total and for their history, and this takes a twentieth of the thread's time at most: of
 very many, or of a slow engine, each is read less often. When the list is sorted by CPU or memory,
@@ -110,8 +110,8 @@ class Usage(QObject):
         now = time.monotonic()
         if not all(one.is_known(now) for one in self._readings.values()):
             return None
-        lasts = [one.last for one in self._readings.values() if one.last and one.is_measured]
-        return sum(last.cpu for last in lasts), sum(last.memory for last in lasts)
+        latest = [one.last for one in self._readings.values() if one.last and one.is_measured]
+        return sum(last.cpu for last in latest), sum(last.memory for last in latest)
 
     def _fresh(self, key: str) -> Readings | None:
         found = self._readings.get(key)

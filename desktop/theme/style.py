@@ -1,6 +1,6 @@
 """The one style sheet, made of the tokens. Next: `theme.py`, which sets it.
 
-Widgets are told apart by object names and by the property `kind` (`desktop/widgets/basics.py`).
+Rules select widgets by object names and by the property `kind` (`desktop/widgets/basics.py`).
 """
 
 from pathlib import Path

@@ -15,7 +15,7 @@ RADIUS = 6
 
 @dataclass(frozen=True)
 class Tokens:
-    """One scheme. Names say what a colour is for, not what it looks like."""
+    """One scheme. A colour is named after its use, not its look."""
 
     name: str
     window: str  # behind everything

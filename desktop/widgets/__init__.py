@@ -1,1 +1,1 @@
-"""The widgets that pages are made of. Nothing here knows Docker."""
+"""The widgets that pages are made of. Nothing here depends on Docker."""

@@ -8,7 +8,7 @@ from desktop.i18n.text import tip, tr
 from desktop.widgets.basics import button, label, row
 
 NAME_WIDTH = 88
-SAID_MS = 1500  # how long the button says that it has copied
+SAID_MS = 1500  # how long the button shows that it has copied
 
 
 class Shortened(QLabel):

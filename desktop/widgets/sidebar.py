@@ -17,7 +17,7 @@ from desktop.widgets.list.row_delegate import draw_dot
 
 @dataclass(frozen=True)
 class NavEntry:
-    """A page as the sidebar knows it. `below`: in the lower group."""
+    """A page's entry in the sidebar. `below`: in the lower group."""
 
     key: str
     title: str

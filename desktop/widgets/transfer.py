@@ -23,7 +23,7 @@ NAME, WORD, GAP = 104, 92, 10
 
 
 class TransferBars(QWidget):
-    """Empty until it is shown something."""
+    """Empty until `show_progress`."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()

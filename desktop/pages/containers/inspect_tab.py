@@ -114,7 +114,7 @@ class InspectTab(Tab):
             self.refresh()
 
     def _opened(self) -> list[tuple[str | int, ...]]:
-        """What is unfolded, so that it stays so."""
+        """The unfolded branches, to unfold them again after a read."""
         found: list[tuple[str | int, ...]] = []
 
         def walk(keys: tuple[str | int, ...]) -> None:
@@ -169,14 +169,14 @@ class InspectTab(Tab):
     def _mark_text(self) -> None:
         marks: list[QTextEdit.ExtraSelection] = []
         words = self.field.text().strip()
-        look = QTextCharFormat()
-        look.setBackground(self.app.theme.color("paused"))
-        look.setForeground(self.app.theme.color("surface"))
+        style = QTextCharFormat()
+        style.setBackground(self.app.theme.color("paused"))
+        style.setForeground(self.app.theme.color("surface"))
         document = self.text.document()
         cursor = document.find(words) if words else QTextCursor()
         while not cursor.isNull() and len(marks) < MARKED:
             mark = QTextEdit.ExtraSelection()
-            mark.cursor, mark.format = cursor, look
+            mark.cursor, mark.format = cursor, style
             marks.append(mark)
             cursor = document.find(words, cursor)
         self.text.setExtraSelections(marks)

@@ -79,7 +79,7 @@ class ContainerStyler(RowStyler):
 
 
 def _covering(verb: str, heading: Heading) -> str:
-    """Of a group that the filter shows a part of."""
+    """For a group of which the filter shows a part."""
     return tr("{verb}: {n} of {whole}", verb=verb, n=len(heading.rows), whole=heading.whole)
 
 
@@ -127,7 +127,7 @@ class ContainersPage(ListPage):
         self.app.usage.watch([])
 
     def _watch(self) -> None:
-        """Usage of what is on the screen; of all, where it decides what that is."""
+        """Read the usage of visible rows; of all rows if the order depends on it."""
         if self._is_shown and self.opened is None:
             rows = [line.row for line in self.table.visible_lines() if line.row is not None]
             self.app.usage.watch([row.id for row in rows], self._is_order_live)

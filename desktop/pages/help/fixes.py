@@ -17,7 +17,7 @@ from vm.errors import Problem
 if TYPE_CHECKING:
     from engine.diagnose.run import Result
 
-type Fix = tuple[str, Callable[[], Task | None]]  # what the button says, and does
+type Fix = tuple[str, Callable[[], Task | None]]  # the button's text, and what it does
 
 
 def fix_for(app: AppContext, result: "Result") -> Fix | None:

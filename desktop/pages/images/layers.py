@@ -88,7 +88,7 @@ class LayerButton(QAbstractButton):
 
 
 class LayerList(QWidget):
-    """`chosen`: a layer whose files are wanted."""
+    """`chosen`: a layer whose files should be shown."""
 
     chosen = Signal(object)  # Layer
 

@@ -1,9 +1,9 @@
 """Where everything on the map of networks is.
 
-Each network is a lane: its name on the left, and from it a wire along which its containers hang,
-in as many rows as they need. A container on several networks has the same column in each lane, as
-far as there are columns, so that a line beside the column joins its places. A long lane shows
-three rows and says how many more there are. Next: `map.py`, which draws it.
+Each network is a lane: its name on the left, and from it a wire along which its containers hang, in
+as many rows as they need. A container on several networks has the same column in each lane, as far
+as there are columns, so that a line beside the column joins its places. A long lane shows three
+rows and the number of containers in the others. Next: `map.py`, which draws it.
 """
 
 import re
@@ -45,8 +45,8 @@ class Spot:
     @property
     def key(self) -> tuple[str, str, str]:
         """The same thing in another layout."""
-        who = self.attachment.container_id if self.attachment else ""
-        return self.part, self.network.id, who
+        container = self.attachment.container_id if self.attachment else ""
+        return self.part, self.network.id, container
 
 
 @dataclass

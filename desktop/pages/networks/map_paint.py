@@ -37,11 +37,11 @@ class Brush:
         lanes = [lane for lane in layout.lanes if lane.where.intersects(clip)]
         for lane in lanes:
             self._lane(painter, lane, lane.network.id == chosen)
-        lit = _who(hovered) or _who(focused)
+        lit = _container_id(hovered) or _container_id(focused)
         for lane in lanes:
             for spot in lane.spots:
                 near = hovered is not None and spot.key == hovered.key
-                self._spot(painter, spot, near or bool(lit and _who(spot) == lit))
+                self._spot(painter, spot, near or bool(lit and _container_id(spot) == lit))
         self._joints(painter, layout, lit)
         if focused is not None:
             self._ring(painter, focused.where)
@@ -81,13 +81,13 @@ class Brush:
         """A line joins the places of a container that is on several networks."""
         places: dict[str, list[QRect]] = {}
         for spot in layout.spots:
-            if spot.attachment is not None and _who(spot) in layout.joined:
-                places.setdefault(_who(spot), []).append(spot.where)
-        for who, wheres in places.items():
-            color = self._color("accent" if who == lit else "paused")
-            painter.setPen(QPen(color, 2.4 if who == lit else 1.6))
+            if spot.attachment is not None and _container_id(spot) in layout.joined:
+                places.setdefault(_container_id(spot), []).append(spot.where)
+        for container, rects in places.items():
+            color = self._color("accent" if container == lit else "paused")
+            painter.setPen(QPen(color, 2.4 if container == lit else 1.6))
             painter.setBrush(color)
-            for above, below in pairwise(wheres):
+            for above, below in pairwise(rects):
                 self._joint(painter, above, below)
 
     def _joint(self, painter: QPainter, above: QRect, below: QRect) -> None:
@@ -172,7 +172,7 @@ class Brush:
         painter.setFont(before)
 
 
-def _who(spot: Spot | None) -> str:
+def _container_id(spot: Spot | None) -> str:
     return spot.attachment.container_id if spot is not None and spot.attachment else ""
 
 

@@ -31,7 +31,7 @@ GAP = 40.0  # seconds without a sample that break the line: the list reads every
 NEAR = 1 / 20  # of the time axis, from a sample to the mouse
 KEPT = 400
 TOP, BOTTOM, LEFT, RIGHT = 34, 22, 78, 14  # LEFT: for 100.0 MB/s
-NARROW = 400  # where names of several lines have to stand below the title
+NARROW = 400  # where the names of several lines need a row below the title
 
 
 @dataclass(frozen=True)

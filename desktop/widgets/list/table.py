@@ -119,7 +119,7 @@ class Table(QTreeView):
         header.setMinimumSectionSize(36)
         header.setFixedHeight(33)
         header.setSectionsClickable(True)
-        header.setSortIndicatorShown(False)  # the model's titles say the order
+        header.setSortIndicatorShown(False)  # the model's titles show the order
         for place, column in enumerate(self.rows.columns):
             mode = QHeaderView.ResizeMode.Interactive
             if column.stretch:

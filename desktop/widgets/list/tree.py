@@ -18,7 +18,7 @@ class Tree(QTreeView):
         super().drawRow(painter, option, index)
         current = self.currentIndex()
         if self.hasFocus() and current.siblingAtColumn(index.column()) == index:
-            # Not of its own palette, which the style sheet has changed for what is chosen.
+            # Not the widget's palette: the style sheet has changed its selection colours.
             painter.setPen(QApplication.palette().color(QPalette.ColorRole.Highlight))
             painter.drawLine(option.rect.topLeft(), option.rect.topRight())
             painter.drawLine(option.rect.bottomLeft(), option.rect.bottomRight())

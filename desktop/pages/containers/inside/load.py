@@ -26,7 +26,7 @@ from engine.docker.types import (
 from vm.errors import Cancelled, EngineRefused, Problem
 from vm.messages import Message
 
-MOST_OTHERS = 100  # containers that are asked whether they share something
+MOST_OTHERS = 100  # containers that are checked for shared namespaces
 
 type Sharers = Mapping[str, tuple[str, ...]]  # kind of namespace → names
 
@@ -185,5 +185,5 @@ class InsideLoader(QObject):
 
 
 def _with_sizes(new: ContainerDetail, old: ContainerDetail) -> ContainerDetail:
-    """Counting takes time: until it is done, what was counted before stands."""
+    """The new detail with the old sizes, until these are counted again."""
     return msgspec.structs.replace(new, size_rw=old.size_rw, size_root=old.size_root)

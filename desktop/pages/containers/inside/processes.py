@@ -20,7 +20,7 @@ MOST = 100  # rows; what is below is counted
 
 
 class ProcessTree(QWidget):
-    """`note` stands where there is none."""
+    """`note` is shown if there are no processes."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()

@@ -19,7 +19,7 @@ COLORS = {"own": "accent", "shared": "paused", "host": "exited", "unknown": "tra
 
 
 class Ring(QWidget):
-    """An arc for each, in the colour and weight of whose it is."""
+    """An arc for each namespace; its colour and weight show its relation."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Ring(QWidget):
 
 
 class SpaceTable(QWidget):
-    """Kind, whose it is, and with whom or which."""
+    """The kind of each namespace, its relation, and the containers that share it."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()

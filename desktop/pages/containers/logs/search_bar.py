@@ -1,4 +1,4 @@
-"""The field that searches a log: Enter goes on, Shift+Enter goes back, Escape ends it.
+"""The field that searches a log: Enter: the next hit, Shift+Enter: the previous one, Escape: end.
 
 It searches in slices between the window's other work, so that a hundred thousand lines do not hold
 it up. Next: `desktop/widgets/log/rows.py`.

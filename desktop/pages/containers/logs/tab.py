@@ -133,7 +133,7 @@ class LogsTab(Tab):
     # Reading
 
     def _read(self) -> None:
-        """Begin, or go on where the last reading ended."""
+        """Begin, or continue where the last read ended."""
         if self._left or self._feed is not None:
             return
         self._again = False

@@ -1,5 +1,5 @@
-"""A shell in the container. It is opened when the tab is first looked at, and kept until the view
-closes; when it ends, a strip below says so and offers the next step. Next: `session.py`.
+"""A shell in the container. It is opened when the tab is first shown, and kept until the view
+closes; when it ends, a strip below shows that and offers the next step. Next: `session.py`.
 """
 
 from PySide6.QtCore import QCoreApplication
