@@ -1,14 +1,13 @@
 """The background process: one per instance, it owns the engine and answers every client.
 
-`python -m engine.supervisor`, started by `control/spawn.py`, lives until it is told to
-quit or the session ends; the virtual machine outlives it, and the next supervisor adopts it.
+`python -m engine.supervisor`, started by `control/spawn.py`, runs until a client requests its end
+or the session ends; the virtual machine outlives it, and the next supervisor adopts it.
 
-1. Take `run/supervisor.lock`, or report that another one has it and go.
-2. Send the log to `logs/supervisor.log`, uncaught exceptions included.
-3. Assemble: settings, backend, engine. What fails here is reported to the launcher as a Problem.
-4. Open the engine (docker socket bound, a running machine adopted), then the control socket.
-5. Report ready, and sleep until a signal or a client says that it is over.
-6. Close in the reverse order; the lock goes last.
+1. Take `run/supervisor.lock`, or report that another one has it and go. 2. Send the log to
+`logs/supervisor.log`, uncaught exceptions included. 3. Assemble: settings, backend, engine. What
+fails here is reported to the launcher as a Problem. 4. Open the engine (docker socket bound, a
+running machine adopted), then the control socket. 5. Report ready, and sleep until a signal or a
+client requests the end. 6. Close in the reverse order; the lock goes last.
 
 Next: `engine.py`, `control/server.py`.
 """
@@ -139,7 +138,7 @@ class _EndRequest:
 
 
 def _report(home: Home, *, already: bool = False, problem: Problem | None = None) -> None:
-    """Tell the launcher, if one waits for us."""
+    """Report to the launcher, if one waits."""
     with contextlib.suppress(OSError), Client(address(home, "launch")) as launcher:
         launcher.send_bytes(encode(Launched(os.getpid(), already, problem)))
 

@@ -1,6 +1,6 @@
 """The frozen values of the engine that the supervisor sends to its clients.
 
-`EngineStatus` is all that clients know of the engine; the control socket sends one on connect and a
+`EngineStatus` is all that clients get of the engine; the control socket sends one on connect and a
 new one for every change (`control/protocol.py`).
 """
 
@@ -65,7 +65,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     machine: Status
     engine: EngineHealth
     ports: tuple[PublishedPort, ...] = ()
-    problems: tuple[Problem, ...] = ()  # what the user should know now, worst first
+    problems: tuple[Problem, ...] = ()  # current problems for the user, worst first
     snapshots: tuple[MachineSnapshot, ...] = ()  # of the machine, the oldest first
     snapshot_work: SnapshotWork | None = None  # one that is being made or restored now
     auto_suspended: bool = False  # stopped by the resource saver: its first use brings it back

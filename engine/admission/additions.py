@@ -1,4 +1,4 @@
-"""What Galley adds to a request that says nothing about it: proxies, certificates, address pools.
+"""What Galley adds to a request that leaves it out: proxies, certificates, address pools.
 
 A new container or service gets the variables of the proxies in use. A variable that the client
 sets, in small or capital letters, keeps its value, also an empty one.

@@ -66,7 +66,7 @@ def agent(login: Login) -> dict[str, object]:
         "ProgramArguments": [*login.command, "--foreground"],
         "EnvironmentVariables": {"PATH": search_path()},
         "RunAtLoad": True,
-        "AbandonProcessGroup": True,  # the window ends; what it has started lives on
+        "AbandonProcessGroup": True,  # the supervisor outlives the window
         "LimitLoadToSessionType": "Aqua",
         "ProcessType": "Interactive",
     }

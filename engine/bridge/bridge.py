@@ -127,7 +127,7 @@ class Bridge:
             self._leave(thread, client)
 
     def _serve(self, client: Client) -> None:
-        me = threading.current_thread()
+        thread = threading.current_thread()
         try:
             away = self._monitor.is_suspended() and self._dockerd.why_down() is not None
             guest = (
@@ -136,9 +136,9 @@ class Bridge:
             if isinstance(guest, Problem):
                 _refuse(client, guest)
             else:
-                self._carry(me, client, guest)
+                self._carry(thread, client, guest)
         finally:
-            self._leave(me, client)
+            self._leave(thread, client)
 
     def _leave(self, thread: threading.Thread, client: Client) -> None:
         client.close()
@@ -160,14 +160,14 @@ class Bridge:
     def _is_back(self) -> bool:
         return self._dockerd.why_down() is None
 
-    def _carry(self, me: threading.Thread, client: Client, guest: Stream) -> None:
+    def _carry(self, thread: threading.Thread, client: Client, guest: Stream) -> None:
         pump = Pump(client, guest, self._admission, self._monitor)
         with self._lock:
-            self._serving[me] = pump
+            self._serving[thread] = pump
         if self._closing.is_set():
             pump.end()
-        pump.run(f"{me.name}-up")
-        log.debug("%s: %d bytes up, %d down", me.name, pump.up, pump.down)
+        pump.run(f"{thread.name}-up")
+        log.debug("%s: %d bytes up, %d down", thread.name, pump.up, pump.down)
 
 
 def _no_engine(error: OSError) -> Problem:

@@ -120,7 +120,7 @@ class UnixListener:
             waking.send(b"x")
 
     def close(self) -> None:
-        """When no thread accepts any more. Removes the file, unless it is a successor's."""
+        """Call it when no thread accepts any more. Removes the file, unless it is a successor's."""
         sockets, self._sockets = self._sockets, ()
         if sockets:
             with contextlib.suppress(OSError):

@@ -47,8 +47,8 @@ def desktop(page: str | None, foreground: bool, hidden: bool, home: str | None) 
         )
     place = make_home(home_at(home) if home else find_home())
     ours = str(Path(__file__).parents[2])
-    wish = ["--hidden"] if hidden else [page] if page else []
-    argv = [sys.executable, "-P", "-m", "desktop", *wish]
+    arguments = ["--hidden"] if hidden else [page] if page else []
+    argv = [sys.executable, "-P", "-m", "desktop", *arguments]
     env = {"GALLEY_HOME": str(place.root), "PYTHONPATH": ours}
     if foreground:
         done = run(argv, env=env)

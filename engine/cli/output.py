@@ -57,7 +57,7 @@ def say(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """A line for people on standard error, so that a pipe gets only what was asked for."""
+    """A line for people on standard error, so that a pipe gets only the result."""
     sys.stderr.write(f"{_coloured(text)}\n")
     sys.stderr.flush()
 

@@ -1,7 +1,7 @@
 """`galley settings`: get, set, unset and list.
 
-Reading needs no supervisor. Writing goes through the supervisor where one runs, so that it knows at
-once.
+Reading needs no supervisor. Writing goes through the supervisor where one runs, so that it applies
+the change at once.
 """
 
 import sys

@@ -38,7 +38,7 @@ def follow_engine(
     from engine.client.hold import awake
 
     with contextlib.ExitStack() as opened:
-        with awake(home):  # only until it is open: what waits for a line keeps nothing awake
+        with awake(home):  # only until it is open, not while it waits for lines
             guest = opened.enter_context(contextlib.closing(running_guest(home)))
             if not isinstance(guest, SessionGuest):  # a machine that only pretends
                 yield guest.run(("tail", "-n", str(lines), ENGINE_LOG)).stdout

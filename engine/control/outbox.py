@@ -14,7 +14,7 @@ from engine.types import EngineStatus
 class Outbox:
     """Replies in order, and the latest status before them.
 
-    The status goes first, so that a client that has its reply has also seen what it led to.
+    The status goes first, so that a client that has its reply has also seen the resulting status.
     """
 
     def __init__(self, limit: int = 32) -> None:

@@ -104,7 +104,7 @@ class CreateSnapshotParams(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 class RestoreSnapshotParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`cold`: without what it has of memory."""
+    """`cold`: ignore the memory in the snapshot."""
 
     name: str
     cold: bool = False

@@ -40,7 +40,7 @@ GUEST_COMMANDS: dict[str, tuple[str, ...]] = {
     "memory.txt": ("free",),
     "network.txt": ("ip", "addr"),
 }
-ENGINE_QUESTIONS: dict[str, tuple[str, Any]] = {  # asked on the host's own socket
+ENGINE_QUESTIONS: dict[str, tuple[str, Any]] = {  # requests on the host's own socket
     "info.json": ("/info", harmless.Info),
     "version.json": ("/version", harmless.Version),
     "containers.json": ("/containers/json?all=1", list[harmless.Container]),

@@ -164,7 +164,7 @@ def daemon_config(text: bytes) -> bytes:
     """daemon.json with the values that are harmless."""
     try:
         return json.dumps(_shown(json.loads(text), is_text_fine=False), indent=2).encode()
-    except (ValueError, RecursionError):  # daemon_json.py says where it is wrong
+    except (ValueError, RecursionError):  # daemon_json.py reports the position
         return b"It is no JSON, and left out.\n"
 
 

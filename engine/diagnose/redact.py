@@ -173,8 +173,7 @@ def _password(auth: object) -> str:
 
 
 def _secret_variables() -> Iterator[str]:
-    """The values of environment variables whose name says that they are secret, and the logins at
-    proxies."""
+    """The values of environment variables with the name of a secret, and the logins at proxies."""
     for name, value in os.environ.items():
         if name.lower().endswith("_proxy"):
             yield from _login(value)

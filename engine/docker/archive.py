@@ -28,7 +28,7 @@ from engine.messages.docker import (
 from vm.errors import EngineRefused, EngineUnreachable
 
 MOST = 512 * 1024 * 1024  # bytes of a stream that are read for the sake of its headers
-GO_FOLDER, GO_LINK = 1 << 31, 1 << 27  # of Go's FileMode, which the header tells
+GO_FOLDER, GO_LINK = 1 << 31, 1 << 27  # bits of Go's FileMode, which is in the header
 LINKS = 16
 
 
@@ -128,7 +128,7 @@ def _bounded(stream: Iterable[bytes], path: str) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def whole(path: str) -> Iterator[None]:
-    """An archive that ends in its middle is an answer that did not come."""
+    """An archive that ends early becomes EngineUnreachable."""
     try:
         yield
     except tarfile.TarError as error:

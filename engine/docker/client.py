@@ -146,7 +146,7 @@ def _api(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClient:
     api = docker.APIClient(
         endpoint.url,
         version=version,
-        timeout=timeout,  # type: ignore[arg-type]  # the stubs know seconds as a whole number only
+        timeout=timeout,  # type: ignore[arg-type]  # the stubs allow whole seconds only
         tls=tls.config(endpoint) or False,
         max_pool_size=CONNECTIONS,
     )

@@ -35,7 +35,7 @@ class _Adapter(unixconn.UnixHTTPAdapter):
 
 def mount(api: docker.APIClient, endpoint: Endpoint, timeout: float, connections: int) -> None:
     """Let all requests go this way. `endpoint`: unix:///…"""
-    seconds: Any = timeout  # the stubs know seconds as a whole number only
+    seconds: Any = timeout  # the stubs allow whole seconds only
     adapter = _Adapter("http+" + endpoint.url, seconds, max_pool_size=connections)
     adapter.own = endpoint.own
     api.mount("http+docker://", adapter)

@@ -101,7 +101,7 @@ class Networks:
         given = {key: text for key, text in (("Subnet", subnet), ("Gateway", gateway)) if text}
         if given:
             wanted["IPAM"] = {"Config": [given]}
-        # Before API 1.44 dockerd makes a second one of the same name, unless asked to look.
+        # Before API 1.44 dockerd makes a second one of the same name, unless asked to check.
         self._wire.post("/networks/create", {**wanted, "CheckDuplicate": True})
 
     def remove(self, network: str) -> None:
@@ -132,7 +132,7 @@ class Networks:
 
 
 def _attached(row: _Row, containers: Sequence[_Container]) -> Iterator[Attachment]:
-    """A container that has never run knows its network only by name."""
+    """A container that has never run has only its network's name, not its id."""
     for container in containers:
         for name, endpoint in (container.settings.networks or {}).items():
             if endpoint.network == row.id or (not endpoint.network and name == row.name):

@@ -1,4 +1,4 @@
-"""Finds the container that publishes a port which another one asks for.
+"""Finds the container that publishes a port which another one requests.
 
 dockerd's error has the port, and not the container. Next: `errors.py`.
 """
@@ -34,7 +34,7 @@ def naming_port_holder(running: Callable[[], Sequence[Container]]) -> Iterator[N
 
 
 def _holder(running: Callable[[], Sequence[Container]], port: int) -> str:
-    """ "" where none has it, or the engine does not say."""
+    """ "" where none has it, or the list fails."""
     try:
         rows = running()
     except GalleyError:

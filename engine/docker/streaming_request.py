@@ -61,7 +61,7 @@ def pieces(response: requests.Response) -> Iterator[bytes]:
 
 
 def messages(response: requests.Response) -> Iterator[dict[str, Any]]:
-    """The JSON messages of a stream; the one that tells of an error is raised as EngineRefused."""
+    """The JSON messages of a stream; an error among them is raised as EngineRefused."""
     return map(_message, lines_of(response.iter_content(None)))
 
 

@@ -98,7 +98,7 @@ def members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for member in archive:
         yield member
         # It keeps every header, for a random access that a stream cannot give.
-        archive.members.clear()  # type: ignore[attr-defined]  # the stubs do not know it
+        archive.members.clear()  # type: ignore[attr-defined]  # it is not in the stubs
 
 
 class EntryReader:
@@ -156,7 +156,7 @@ def root_of(path: Path, folder: str) -> Iterator[bytes]:
     try:
         with tarfile.open(path, "r|*", tarinfo=Member) as archive:
             root = archive.next()
-    except tarfile.TarError:  # compressed in a way that only Docker knows
+    except tarfile.TarError:  # a compression that only Docker supports
         root = None
     if root is not None and root.isdir() and not parts_of(root.name):
         yield root.replace(name=folder.strip("/"), deep=False).tobuf(tarfile.PAX_FORMAT)
@@ -221,14 +221,14 @@ def unpack(
     for member in members(archive):
         parts = parts_of(member.name)[drop:]
         link = "/".join(parts_of(member.linkname)[drop:]) if member.islnk() else member.linkname
-        # What is itself the top is extracted as that, all else below it.
+        # The top itself is extracted as `top`, all other members below it.
         where, name = (folder / top, "/".join(parts)) if parts else (folder, top)
         moved = member.replace(name=name, linkname=link, deep=False)
         try:
-            if not parts and (member.islnk() or member.issym()):  # all else would go through it
+            if not parts and (member.islnk() or member.issym()):  # all else would follow it
                 raise tarfile.LinkOutsideDestinationError(moved, link)
             archive.extract(moved, where, filter="data")
-        except (tarfile.FilterError, KeyError):  # KeyError: another name of what is not there
+        except (tarfile.FilterError, KeyError):  # KeyError: a hard link to a missing member
             yield member.name
         else:
             yield None

@@ -18,7 +18,7 @@ from engine.docker.errors import Names, answering
 from engine.docker.sdk import docker, requests
 from vm.errors import EngineError
 
-PIECE = 64 * 1024  # bytes asked for at a time from a stream
+PIECE = 64 * 1024  # bytes to read at a time from a stream
 AT_ONCE = 256  # pieces handed on together: dockerd sends each line of a log by itself
 type Parameter = str | int | float | None
 type Body = Mapping[str, Any] | None
@@ -27,7 +27,7 @@ type Body = Mapping[str, Any] | None
 class Wire:
     """One engine's HTTP. Every method raises EngineUnreachable and EngineRefused.
 
-    `names` is what errors call an object of which dockerd only says the id.
+    `names`: of the objects for which dockerd's errors have only the id.
     """
 
     def __init__(self, api: docker.APIClient, names: Names | None = None) -> None:

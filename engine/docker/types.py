@@ -46,7 +46,7 @@ class Container(msgspec.Struct, frozen=True, gc=False):
 
     id: str
     name: str  # without the slash
-    image: str  # as it was asked for; may be an id
+    image: str  # as given at create; may be an id
     image_id: str
     state: ContainerState
     status: str  # Docker's own words: "Up 2 minutes (healthy)"

@@ -3,7 +3,7 @@
 One thread reads inotify, the other sends, so that a slow guest does not delay reading: changes
 queue up meanwhile, without repetitions. Both threads sleep while nothing is watched. A change that
 a container made is sent as well, though the guest's kernel has raised it already: inotify does not
-say who made it. Next: `tree.py`.
+report the process. Next: `tree.py`.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """How much CPU containers use, as dockerd reads it from their cgroups.
 
-Next: `saver_thread.py`, which asks before it pauses the machine under them.
+Next: `saver_thread.py`, which checks it before it pauses the machine under them.
 """
 
 from collections.abc import Callable, Iterable

@@ -106,7 +106,8 @@ class EngineSteps:
 
 def warm_up_dockerd(guest: Guest) -> None:
     """Send dockerd a request after a resume from disk, and ignore the answer. The first answer is
-    slow because the page cache is cold; this warms it before a client asks. Returns at once."""
+    slow because the page cache is cold; this warms it before a client's request. Returns at
+    once."""
 
     def ask() -> None:
         with contextlib.suppress(GalleyError, HttpError, OSError):

@@ -43,8 +43,8 @@ class GuestClock:
         if ended is not None:
             ended.close()
         if self._jumps is not None:
-            hear, jumps = self._watch_host, (self._jumps,)
-            threading.Thread(target=hear, args=jumps, name="clock-host", daemon=True).start()
+            watch, jumps = self._watch_host, (self._jumps,)
+            threading.Thread(target=watch, args=jumps, name="clock-host", daemon=True).start()
 
     def set_now(self) -> None:
         """Set it now: after a pause or a resume. Raises GalleyError."""

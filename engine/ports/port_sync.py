@@ -135,9 +135,9 @@ class PortSync:
         self._published.sync(wanted)
         problem = self._guest_rules.problem
         with contextlib.suppress(NoMachine):
-            led = routes(containers, asked, self._published.ports)
-            led |= listening_routes(containers, listeners, self._published.ports)
-            self._guest_rules.apply(self._machine.guest, led)
+            rules = routes(containers, asked, self._published.ports)
+            rules |= listening_routes(containers, listeners, self._published.ports)
+            self._guest_rules.apply(self._machine.guest, rules)
         if self._guest_rules.problem != problem:
             self._on_change()
 

@@ -1,9 +1,9 @@
-"""Keeps this host's ports as dockerd wants them.
+"""Keeps this host's open ports equal to those that dockerd publishes.
 
-Wanted ports come from dockerd (`engine/lifecycle/dockerd_watch.py` says when to look again),
-open ones from the forwarder; `PublishedPorts.sync` closes the difference. The ports of a container
-that is about to start are reserved first (`engine/ports/starts.py`), so that a port in use is an
-error before anything runs. Next: `published_spec.py`, `host_forwarder.py`.
+Wanted ports come from dockerd (`engine/lifecycle/dockerd_watch.py` reports changes), open ones from
+the forwarder; `PublishedPorts.sync` closes the difference. The ports of a container that is about
+to start are reserved first (`engine/ports/starts.py`), so that a port in use is an error before
+anything runs. Next: `published_spec.py`, `host_forwarder.py`.
 """
 
 import logging

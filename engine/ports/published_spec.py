@@ -112,9 +112,9 @@ class Container(msgspec.Struct, frozen=True):
         its ports; "" when it has none.
 
         The rule is libnetwork's `selectGatewayEndpoint`, the same in Docker 26 and 28: dual-stack
-        networks first, then by priority, then by name. dockerd's own DNAT rules would tell it
-        too, but only for IPv4 addresses, at the price of a command in the guest for each change,
-        and in a format that changes with dockerd's firewall backend.
+        networks first, then by priority, then by name. dockerd's own DNAT rules would show it too,
+        but only for IPv4 addresses, at the price of a command in the guest for each change, and in
+        a format that changes with dockerd's firewall backend.
         """
         networks = self.NetworkSettings.Networks.items()
         found = [(name, network) for name, network in networks if network.Gateway]
@@ -123,7 +123,7 @@ class Container(msgspec.Struct, frozen=True):
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """As asked for at create: HostPort is a number, a range ("8000-8010"), or empty for any."""
+    """As requested at create: HostPort is a number, a range ("8000-8010"), or empty for any."""
 
     HostIp: IpAddress = ""
     HostPort: str | None = ""

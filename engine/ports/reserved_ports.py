@@ -46,7 +46,8 @@ def choices(asked: InspectedContainer, default: Default) -> Iterator[Choice]:
 
 
 class ReservedPorts:
-    """`dial`: to the program in the guest; `ours`: ports of containers, which dockerd knows."""
+    """`dial`: to the program in the guest; `ours`: ports of containers, which dockerd has in its
+    own list."""
 
     def __init__(self, dial: Dial, ours: Callable[[], frozenset[Port]]) -> None:
         self._dial = dial

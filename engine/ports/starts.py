@@ -62,7 +62,7 @@ class Starts:
         try:
             asked = self._ask(container)
         except LOST as error:
-            log.info("a start of %s: %s", container, error)  # dockerd will say what is wrong
+            log.info("a start of %s: %s", container, error)  # dockerd will report the error
             return None
         try:
             self._must_share(asked.folders, asked.made)

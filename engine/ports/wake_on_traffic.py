@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where a listener on every address is reached
 READY = 2.0  # seconds; a hundredth of one on a quiet computer
-AGAIN = 1.0  # seconds until the backend is asked again after a failure
+AGAIN = 1.0  # seconds until the backend is called again after a failure
 
 HostAddress = tuple[str, int]
 """An address of this computer and a TCP port of it."""

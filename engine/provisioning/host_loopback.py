@@ -1,9 +1,9 @@
 """The setting `host_loopback`: whether containers reach services on this computer's loopback.
 
-QEMU's user network routes 10.0.2.2 there and cannot be told not to, so the guest's firewall rejects
-these connections where the setting is off. A starting machine has the setting as a boot file,
-before dockerd runs; a running one gets a change at once. It reports what it has on its console.
-Next: `provisioning.py`; in the guest, usr/lib/galley/host-loopback.
+QEMU's user network routes 10.0.2.2 there, which cannot be turned off, so the guest's firewall
+rejects these connections where the setting is off. A starting machine has the setting as a boot
+file, before dockerd runs; a running one gets a change at once. It reports what it has on its
+console. Next: `provisioning.py`; in the guest, usr/lib/galley/host-loopback.
 """
 
 from collections.abc import Sequence

@@ -336,7 +336,7 @@ def _unknown(settings: tuple[Setting, ...], key: str, text: str) -> SettingsErro
 
 
 def _line(text: str, key: str) -> Text | str:
-    """ ", line 3" where the top-level `key` is, "" when it cannot be told."""
+    """ ", line 3" where the top-level `key` is, "" if it cannot be found."""
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[.=\]]""", line):
             return SETTINGS_LINE.text(number=number)
