@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Need(NamedTuple):
-    """A program or a library (lib….so, lib….a), and the Debian package that brings it."""
+    """A program or a library (lib….so, lib….a), and the Debian package that contains it."""
 
     program: str
     package: str
@@ -33,7 +33,7 @@ BUILD = [
     Need("libc.a", "libc6-dev"),
     *([] if os.geteuid() == 0 else [Need("newuidmap", "uidmap")]),
 ]
-# What Qt loads from the system, for a window and for one without a screen.
+# The libraries that Qt loads from the system, with and without a screen.
 WINDOW = [
     Need("libEGL.so.1", "libegl1"),
     Need("libGL.so.1", "libgl1"),
@@ -57,7 +57,7 @@ WINDOW = [
     Need("fc-list", "fontconfig"),
     Need("DejaVuSans.ttf", "fonts-dejavu-core"),
 ]
-# What Python for Windows is run with.
+# The programs that run Python for Windows.
 WINDOWS = [
     Need("wine", "wine"),
     Need("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64-win32"),
@@ -88,9 +88,9 @@ CHECK = [
     Need("redis-server", "redis-server"),
     Need("newuidmap", "uidmap"),
 ]
-# Run by root with the packages to install. What a checkout needs for its tests must not become a
-# server of this computer: nothing is started, and nothing is left to start at the next boot. The
-# package lists may be missing or too old; they are fetched only then.
+# Run by root with the packages to install. Programs for tests must not become servers of this
+# computer: none is started now, and none is enabled for the next boot. The package lists are
+# fetched only if they are missing or too old.
 INSTALL = """
 set -eu
 policy=/usr/sbin/policy-rc.d
