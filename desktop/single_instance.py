@@ -47,9 +47,9 @@ class SingleInstance(QObject):
     def _greet(self) -> None:
         socket = self._server.nextPendingConnection()
         socket.disconnected.connect(socket.deleteLater)
-        socket.readyRead.connect(lambda: self._hear(socket))
+        socket.readyRead.connect(lambda: self._read(socket))
 
-    def _hear(self, socket: QLocalSocket) -> None:
+    def _read(self, socket: QLocalSocket) -> None:
         if socket.canReadLine():
             page = bytes(socket.readLine().data()).decode(errors="replace").strip()
             socket.write(b"shown\n")

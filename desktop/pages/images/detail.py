@@ -112,12 +112,12 @@ class Overview(QWidget):
     """Layers to the left; to the right the facts, or the files of the layer that was pressed."""
 
     def __init__(
-        self, app: AppContext, line: NamedImage, told: Callable[[ImageDetail], object]
+        self, app: AppContext, line: NamedImage, on_detail: Callable[[ImageDetail], object]
     ) -> None:
         super().__init__()
         self._app = app
         self._line = line
-        self._told = told
+        self._on_detail = on_detail
         self.layers: LayerList | None = None
         self.facts: ImageFacts | None = None
         self.files = LayerFilesPanel(app, line.image.id, self._close_files)
@@ -183,7 +183,7 @@ class Overview(QWidget):
         area = scrolled(self.facts)
         self._right.insertWidget(0, area)
         self._right.setCurrentWidget(area)
-        self._told(detail)
+        self._on_detail(detail)
 
     def _open_files(self, layer: Layer) -> None:
         self._right.setCurrentWidget(self.files)

@@ -53,7 +53,7 @@ class Timeline(QWidget):
             self._boot = boot
             self.updateGeometry()
         self._boot, self._failed = boot, failed
-        self.setAccessibleDescription("\n".join(_said(step, failed) for step in boot))
+        self.setAccessibleDescription("\n".join(_step_text(step, failed) for step in boot))
         self._tick()
         self.update()
 
@@ -153,7 +153,7 @@ def _time_text(taken: float) -> str:
     return tr("{n} ms", n=round(1000 * taken)) if taken < 1 else seconds_text(taken)
 
 
-def _said(step: BootStep, failed: bool) -> str:
+def _step_text(step: BootStep, failed: bool) -> str:
     if step.seconds is not None:
         state = _time_text(step.seconds)
     else:

@@ -51,7 +51,7 @@ class TerminalView(QAbstractScrollArea):
         self.is_live = False  # a program reads the keys
         self._anchor: Cell | None = None
         self._caret: Cell | None = None
-        self._told = (0, 0)
+        self._sent_size = (0, 0)
         self._resize = QTimer(self, singleShot=True, interval=RESIZE_MS)
         self._resize.timeout.connect(self._send_size)
         self.setProperty("kind", "card")
@@ -151,8 +151,8 @@ class TerminalView(QAbstractScrollArea):
             self.typed.emit(data)
 
     def _send_size(self) -> None:
-        if self.grid != self._told:
-            self._told = self.grid
+        if self.grid != self._sent_size:
+            self._sent_size = self.grid
             self.resized.emit(*self.grid)
 
     def _apply_theme(self) -> None:
