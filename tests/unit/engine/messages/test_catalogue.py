@@ -1,4 +1,4 @@
-"""Codes are unique and say which constant they are; errors keep code and values on their way."""
+"""Codes are unique and match their constants; errors keep code and values across a socket."""
 
 import ast
 import importlib
@@ -20,20 +20,20 @@ MODULES = [
 ]
 
 
-def named() -> dict[str, Message]:
+def messages_by_name() -> dict[str, Message]:
     names = [f"{path.parents[1].name}.messages.{path.stem}" for path in MODULES]
     constants = [vars(importlib.import_module(name)) for name in names]
     return {k: v for module in constants for k, v in module.items() if isinstance(v, Message)}
 
 
 def test_a_constant_is_its_code_in_capitals() -> None:
-    for name, message in named().items():
+    for name, message in messages_by_name().items():
         assert re.fullmatch(r"[a-z_]+\.[a-z0-9_]+", message.code), name
         assert name == message.code.replace(".", "_").upper()
 
 
-def test_every_module_is_in_the_catalogue_and_no_code_is_there_twice() -> None:
-    assert set(catalogue()) == {message.code for message in named().values()}
+def test_the_catalogue_has_every_module_and_no_duplicate_code() -> None:
+    assert set(catalogue()) == {message.code for message in messages_by_name().values()}
     assert len(catalogue()) == sum(path.read_text().count(" = Message(") for path in MODULES)
 
 
@@ -41,10 +41,10 @@ def test_every_message_is_used() -> None:
     files = [path for part in ("vm", "engine") for path in (ROOT / part).rglob("*.py")]
     trees = [ast.parse(path.read_text()) for path in files if path not in MODULES]
     used = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    assert not sorted(set(named()) - used)
+    assert not sorted(set(messages_by_name()) - used)
 
 
-def test_no_message_is_made_elsewhere() -> None:
+def test_messages_are_defined_in_the_message_modules_only() -> None:
     files = [path for part in ("vm", "engine") for path in (ROOT / part).rglob("*.py")]
     made = [path for path in files if re.search(r"\bMessage\(\s*f?\"", path.read_text())]
     assert sorted(set(made) - {*MODULES, ROOT / "vm/messages/__init__.py"}) == []
@@ -76,24 +76,24 @@ def test_an_error_crosses_a_socket_unchanged() -> None:
     assert from_problem(sent).to_problem() == problem
 
 
-def test_what_another_program_says_is_not_a_template() -> None:
+def test_text_of_another_program_is_not_formatted_as_a_template() -> None:
     problem = Problem("PortInUse", "{port} {0} {", code="x.y", values={"port": 1})
     assert str(from_problem(problem)) == "{port} {0} {"
 
 
-def test_a_value_that_a_template_names_has_to_be_there() -> None:
+def test_a_missing_template_value_raises() -> None:
     with pytest.raises(KeyError):
         PortInUse(PORT_IN_USE, port=80)
 
 
-def places(*templates: str) -> set[str]:
+def placeholders(*templates: str) -> set[str]:
     return {name for one in templates for name in re.findall(r"\{(\w+)(?:[!:][^}]*)?\}", one)}
 
 
 def uses(
     tree: ast.Module, messages: dict[str, Message]
 ) -> Iterator[tuple[int, set[str], set[str]]]:
-    """Where a message is filled in: the line, the values that it is given, and those it names."""
+    """Each use of a message: its line, the values passed and the placeholders of the message."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -101,18 +101,18 @@ def uses(
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="text")):
                 if name in messages:
-                    yield node.lineno, given, places(messages[name].summary)
+                    yield node.lineno, given, placeholders(messages[name].summary)
             case ast.Call(args=[ast.Name(id=name)]) if name in messages:
-                yield node.lineno, given, places(messages[name].summary, messages[name].hint)
+                yield node.lineno, given, placeholders(messages[name].summary, messages[name].hint)
             case ast.Call(args=[ast.IfExp(body=ast.Name(id=one), orelse=ast.Name(id=other))]):
                 for name in {one, other} & set(messages):
-                    wanted = places(messages[name].summary, messages[name].hint)
+                    wanted = placeholders(messages[name].summary, messages[name].hint)
                     yield node.lineno, given, wanted
 
 
-def test_every_use_gives_the_values_that_its_message_names() -> None:
+def test_every_use_passes_all_values_of_its_message() -> None:
     files = [path for part in ("vm", "engine") for path in (ROOT / part).rglob("*.py")]
-    messages, lacking, seen = named(), [], 0
+    messages, lacking, seen = messages_by_name(), [], 0
     for path in files:
         for line, given, wanted in uses(ast.parse(path.read_text()), messages):
             seen += 1

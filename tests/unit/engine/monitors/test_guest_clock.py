@@ -1,4 +1,4 @@
-"""Whose change of which clock sets the machine's, on a guest that only talks."""
+"""Which clock changes set the guest's clock, with a scripted guest agent."""
 
 import queue
 import socket
@@ -19,18 +19,18 @@ PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
 
 class Guest:
-    """Answers every request with "ok", and writes down which time it was told."""
+    """Answers every request with "ok" and records the times that it receives."""
 
     def __init__(self) -> None:
         self.times: queue.SimpleQueue[float] = queue.SimpleQueue()
         self.watches: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
-        self.left = threading.Event()  # a watch was hung up
-        self.has_agent, self.is_there = True, True
+        self.watch_closed = threading.Event()
+        self.has_agent, self.is_reachable = True, True
         self.dialled: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def dial(self, path: str) -> Stream:
         self.dialled.put(path)
-        if not self.is_there:
+        if not self.is_reachable:
             raise GuestUnreachable(Message("", "The virtual machine does not answer."))
         if not self.has_agent:
             raise ConnectionRefusedError(path)
@@ -50,10 +50,10 @@ class Guest:
                     watched = True
                     self.watches.put(connection)
         if watched:
-            self.left.set()
+            self.watch_closed.set()
 
-    def is_set(self) -> None:
-        """Wait until the clock has been set, to the present."""
+    def wait_until_set(self) -> None:
+        """Wait until the clock is set to the current time."""
         assert abs(self.times.get(timeout=PATIENCE) - time.time()) < 1
 
     def watch(self) -> socket.socket:
@@ -61,17 +61,17 @@ class Guest:
 
 
 class Jumps:
-    """A host's clock that jumps when it is told to."""
+    """The watch for jumps of the host's clock, scripted."""
 
     def __init__(self) -> None:
-        self.news: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self.freed = threading.Event()
 
     def wait(self, seconds: float) -> bool:
-        return self.news.get(timeout=PATIENCE)
+        return self.events.get(timeout=PATIENCE)
 
     def close(self) -> None:
-        self.news.put(False)
+        self.events.put(False)
 
     def free(self) -> None:
         self.freed.set()
@@ -88,60 +88,60 @@ def jumps() -> Jumps:
 
 
 @pytest.fixture
-def kept(guest: Guest, jumps: Jumps) -> Iterator[GuestClock]:
+def clock(guest: Guest, jumps: Jumps) -> Iterator[GuestClock]:
     made = GuestClock(guest.dial, lambda: jumps)  # type: ignore[arg-type, return-value]
     yield made
     made.follow(False)
 
 
-def test_it_is_set_when_the_machine_is_reached_and_when_either_clock_is_set(
-    guest: Guest, jumps: Jumps, kept: GuestClock
+def test_the_guest_clock_is_set_on_connect_and_when_either_clock_changes(
+    guest: Guest, jumps: Jumps, clock: GuestClock
 ) -> None:
-    kept.follow(True)
-    kept.follow(True)
+    clock.follow(True)
+    clock.follow(True)
     watch = guest.watch()
-    guest.is_set()
+    guest.wait_until_set()
     watch.sendall(b"clock\n")
-    guest.is_set()
-    jumps.news.put(True)
-    guest.is_set()
-    kept.set_now()
-    guest.is_set()
+    guest.wait_until_set()
+    jumps.events.put(True)
+    guest.wait_until_set()
+    clock.set_now()
+    guest.wait_until_set()
     assert guest.times.empty()
     assert guest.watches.empty()
 
 
-def test_after_the_end_nothing_is_set(guest: Guest, jumps: Jumps, kept: GuestClock) -> None:
-    kept.follow(True)
+def test_a_stopped_monitor_sets_no_clock(guest: Guest, jumps: Jumps, clock: GuestClock) -> None:
+    clock.follow(True)
     guest.watch()
-    guest.is_set()
-    kept.follow(False)
-    kept.follow(False)
+    guest.wait_until_set()
+    clock.follow(False)
+    clock.follow(False)
     assert jumps.freed.wait(PATIENCE)
-    assert guest.left.wait(PATIENCE)
+    assert guest.watch_closed.wait(PATIENCE)
     assert guest.times.empty()
 
 
-def test_a_guest_that_was_lost_is_set_when_it_is_back(
-    guest: Guest, kept: GuestClock, monkeypatch: pytest.MonkeyPatch
+def test_the_clock_is_set_again_after_a_reconnect(
+    guest: Guest, clock: GuestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guest_events, "RETRY", 0.01)
-    kept.follow(True)
+    clock.follow(True)
     watch = guest.watch()
-    guest.is_set()
-    guest.is_there = False
+    guest.wait_until_set()
+    guest.is_reachable = False
     while not guest.dialled.empty():
         guest.dialled.get()
     watch.shutdown(socket.SHUT_RDWR)
     guest.dialled.get(timeout=PATIENCE)
-    guest.is_there = True
+    guest.is_reachable = True
     guest.watch()
-    guest.is_set()
+    guest.wait_until_set()
 
 
-def test_a_guest_of_another_version_is_left_alone(guest: Guest, kept: GuestClock) -> None:
+def test_a_guest_without_the_agent_is_not_retried(guest: Guest, clock: GuestClock) -> None:
     guest.has_agent = False
-    kept.follow(True)
+    clock.follow(True)
     guest.dialled.get(timeout=PATIENCE)
     threads = [one for one in threading.enumerate() if one.name == "clock-guest"]
     for thread in threads:
@@ -149,9 +149,9 @@ def test_a_guest_of_another_version_is_left_alone(guest: Guest, kept: GuestClock
         assert not thread.is_alive()
 
 
-def test_two_clocks_drift(guest: Guest) -> None:
-    kept = GuestClock(guest.dial, drift=0.05)
-    kept.follow(True)
+def test_the_clock_is_set_at_every_drift_interval(guest: Guest) -> None:
+    clock = GuestClock(guest.dial, drift=0.05)
+    clock.follow(True)
     for _ in range(4):
-        guest.is_set()
-    kept.follow(False)
+        guest.wait_until_set()
+    clock.follow(False)

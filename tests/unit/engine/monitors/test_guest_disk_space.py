@@ -15,7 +15,7 @@ PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
 
 class Guest:
-    """Says "ok" to who watches the disk, and then what a test says."""
+    """Answers "ok" to a disk watch; the test sends the events."""
 
     def __init__(self) -> None:
         self.watchers: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
@@ -42,36 +42,36 @@ def changes() -> "queue.SimpleQueue[bool]":
 
 
 @pytest.fixture
-def room(guest: Guest, changes: "queue.SimpleQueue[bool]") -> Iterator[GuestDiskSpace]:
+def disk_space(guest: Guest, changes: "queue.SimpleQueue[bool]") -> Iterator[GuestDiskSpace]:
     made = GuestDiskSpace(guest.dial, lambda: changes.put(True))
     yield made
     made.follow(False)
 
 
-def test_full_is_a_problem_with_a_way_out_until_there_is_room(
-    guest: Guest, room: GuestDiskSpace, changes: "queue.SimpleQueue[bool]"
+def test_a_full_disk_is_a_problem_with_a_hint_until_there_is_space(
+    guest: Guest, disk_space: GuestDiskSpace, changes: "queue.SimpleQueue[bool]"
 ) -> None:
-    room.follow(True)
+    disk_space.follow(True)
     with guest.watchers.get(timeout=PATIENCE) as disk:
         disk.sendall(b"full\n")
         changes.get(timeout=PATIENCE)
-        [problem] = room.problems
+        [problem] = disk_space.problems
         assert problem.kind == "DiskFull"
         assert "galley disk reclaim" in problem.hint
         disk.sendall(b"full\nroom\n")
         changes.get(timeout=PATIENCE)
-        assert room.problems == ()
+        assert disk_space.problems == ()
     assert changes.empty()
 
 
-def test_a_machine_that_stopped_has_no_full_disk(
-    guest: Guest, room: GuestDiskSpace, changes: "queue.SimpleQueue[bool]"
+def test_a_stopped_machine_has_no_disk_full_problem(
+    guest: Guest, disk_space: GuestDiskSpace, changes: "queue.SimpleQueue[bool]"
 ) -> None:
-    room.follow(True)
+    disk_space.follow(True)
     disk = guest.watchers.get(timeout=PATIENCE)
     disk.sendall(b"full\n")
     changes.get(timeout=PATIENCE)
-    room.follow(False)
-    assert room.problems == ()
+    disk_space.follow(False)
+    assert disk_space.problems == ()
     assert disk.recv(1) == b""
     disk.close()

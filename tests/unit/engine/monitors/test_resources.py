@@ -1,4 +1,4 @@
-"""Resource use is read of a running machine only; reclaiming disk wakes it."""
+"""Resource use is read from a running machine only; reclaiming disk space wakes the machine."""
 
 import os
 import socket
@@ -20,13 +20,13 @@ ANSWERS = {"memory": "9 5 6 3 2", "disk": "90 40 45", "reclaim": "", "trim": "7"
 
 
 class Machine(FakeBackend):
-    """Its process is ours. Giving back takes half of its disk."""
+    """This process is the machine's process; a trim frees half of its disk."""
 
     def __init__(self, folder: Path) -> None:
         self.directory = MachineDir(folder, folder, folder)
         self.directory.data_disk.write_bytes(b"x" * 65536)
         self.state = MachineState.RUNNING
-        self.said: list[str] = []
+        self.requests: list[str] = []
 
     def observe(self, directory: MachineDir) -> Observation:
         ours = process.identify(os.getpid())
@@ -41,14 +41,14 @@ class Machine(FakeBackend):
     def _answer(self, theirs: socket.socket) -> None:
         with theirs:
             word = theirs.recv(100).decode().strip()
-            self.said.append(word)
+            self.requests.append(word)
             if word == "trim":
                 self.directory.data_disk.write_bytes(b"x" * 32768)
             theirs.sendall(f"ok {ANSWERS[word]}\n".encode())
 
     def keep_awake(self) -> Callable[[], None]:
-        self.said.append("held")
-        return lambda: self.said.append("let go")
+        self.requests.append("keep awake")
+        return lambda: self.requests.append("release")
 
 
 @pytest.fixture
@@ -61,27 +61,25 @@ def resources(machine: Machine) -> Resources:
     return Resources(machine.directory, machine, machine.dial, machine.keep_awake)
 
 
-def test_use_is_that_of_the_guest_and_of_this_computer(
-    machine: Machine, resources: Resources
-) -> None:
+def test_use_comes_from_the_guest_and_the_host(machine: Machine, resources: Resources) -> None:
     use = resources.use()
     assert (use.memory.total, use.memory.containers) == (9, 2)
     assert (use.disk.size, use.disk.available) == (90, 45)
     assert use.memory_on_host > 1 << 20
     assert use.disk_on_host == 65536
-    assert machine.said == ["memory", "disk"]
+    assert machine.requests == ["memory", "disk"]
 
 
 def test_a_paused_machine_is_not_queried(machine: Machine, resources: Resources) -> None:
     machine.state = MachineState.PAUSED
     with pytest.raises(NoMachine):
         resources.use()
-    assert machine.said == []
+    assert machine.requests == []
 
 
-def test_a_machine_is_held_awake_while_it_gives_back(
+def test_a_machine_is_kept_awake_while_it_reclaims_disk(
     machine: Machine, resources: Resources
 ) -> None:
-    given = resources.reclaim_disk()
-    assert (given.before, given.after) == (65536, 32768)
-    assert machine.said == ["held", "trim", "let go"]
+    reclaimed = resources.reclaim_disk()
+    assert (reclaimed.before, reclaimed.after) == (65536, 32768)
+    assert machine.requests == ["keep awake", "trim", "release"]
