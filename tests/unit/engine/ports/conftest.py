@@ -1,4 +1,4 @@
-"""A real dockerd with a firewall of its own: it publishes ports and may be a swarm's manager."""
+"""A real dockerd with its own firewall, which publishes ports and may be a swarm manager."""
 
 import itertools
 import os
@@ -50,19 +50,19 @@ class Publishing(Dockerd):
         return [*options, "--userland-proxy=false"]
 
     def inside(self, *words: str) -> str:
-        """What a program in its network namespace says."""
+        """Output of a program that runs in the network namespace."""
         return subprocess.run(self.enter(*words), check=True, capture_output=True, text=True).stdout
 
     def enter(self, *words: str) -> list[str]:
         return ["nsenter", f"--net=/run/netns/{self._netns}", *words]
 
-    def does(self, *words: str) -> str:
+    def run_docker(self, *words: str) -> str:
         done = docker(self.socket, *words, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout.decode().strip()
 
     def targets(self) -> dict[str, str]:
-        """Where dockerd's own rules lead, by published port."""
+        """Destinations of dockerd's own DNAT rules by published port."""
         words = [line.split() for line in self.inside("iptables", "-t", "nat", "-S").splitlines()]
         rules = [dict(itertools.pairwise(line)) for line in words if "DNAT" in line]
         return {rule["--dport"]: rule["--to-destination"] for rule in rules}
@@ -116,7 +116,7 @@ class PublishingGuest:
         return process.run(self._server.enter(*words), stdin=stdin, timeout=timeout)
 
     def dial(self, socket_path: str) -> Stream:
-        raise ConnectionRefusedError  # nothing there holds ports
+        raise ConnectionRefusedError  # there is no port holder
 
 
 class PublishingMachine:
@@ -137,7 +137,7 @@ class NoSaver:
 
 
 class Scene:
-    """Everything of ports from a real dockerd to a backend, with the watch that drives it."""
+    """The port code between a real dockerd and a backend, driven by the engine watch."""
 
     def __init__(self, server: Publishing, home: Home) -> None:
         self.server = server
@@ -178,11 +178,11 @@ class Scene:
         shutil.rmtree(self.folder)
 
     def docker(self, *words: str) -> str:
-        """What the docker client says, asked through the bridge."""
+        """Output of the docker client, which connects through the bridge."""
         done = docker(self.folder / "docker.sock", *words, timeout=60)
         return (done.stdout + done.stderr).decode().strip()
 
-    def serve(self, *words: str) -> None:
+    def create_service(self, *words: str) -> None:
         done = docker(self.folder / "docker.sock", *SERVICE, *words, timeout=60)
         assert done.returncode == 0, done.stderr
 
@@ -196,7 +196,7 @@ class Scene:
         self.changes += 1
 
     def open(self) -> set[tuple[str, str, int]]:
-        """Who has which port, of those without a problem."""
+        """Ports without a problem, as (container, address, port)."""
         ports = [port for port in self.ports.ports if port.problem is None]
         return {(p.container, p.forward.host_address, p.forward.host_port) for p in ports}
 
@@ -207,5 +207,5 @@ def scene(publishing: Publishing, home: Home) -> Iterator[Scene]:
     made.begin()
     yield made
     made.end()
-    if names := publishing.does("ps", "-aq").split():
-        publishing.does("rm", "-f", *names)
+    if names := publishing.run_docker("ps", "-aq").split():
+        publishing.run_docker("rm", "-f", *names)

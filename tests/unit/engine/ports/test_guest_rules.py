@@ -1,4 +1,4 @@
-"""The guest's rules for ports on one address, brought to a real iptables in a network namespace."""
+"""The guest's rules for ports on one address, applied to a real iptables in a network namespace."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ HOOKED = "-A PREROUTING -i eth0 -j GALLEY"
 
 
 class Namespace:
-    """A guest of which only commands are asked. `refused`: programs that fail, whatever is said."""
+    """A guest that only runs commands. `refused`: text in a command line that makes it fail."""
 
     def __init__(self, name: str) -> None:
         self._enter = ("nsenter", f"--net=/run/netns/{name}")
@@ -33,8 +33,8 @@ class Namespace:
         return process.run([*self._enter, *words], stdin=stdin, timeout=timeout)
 
     def rules(self) -> set[str]:
-        said = self.run(("iptables", "-t", "nat", "-S")).stdout.decode()
-        return {line for line in said.splitlines() if "GALLEY" in line}
+        stdout = self.run(("iptables", "-t", "nat", "-S")).stdout.decode()
+        return {line for line in stdout.splitlines() if "GALLEY" in line}
 
 
 @pytest.fixture
@@ -46,25 +46,25 @@ def guest() -> Iterator[Namespace]:
 
 
 def apply(rules: GuestRules, guest: Namespace, *routes: Route) -> int:
-    """How many commands that took."""
+    """Apply the routes; returns the number of commands run."""
     before = guest.ran
     rules.apply(cast(Guest, guest), frozenset(routes))
     return guest.ran - before
 
 
-def led(route: Route) -> str:
-    place = f"-p {route.protocol} -m {route.protocol} --dport {route.guest_port}"
-    return f"-A GALLEY {place} -j DNAT --to-destination {route.target}"
+def rule_line(route: Route) -> str:
+    match = f"-p {route.protocol} -m {route.protocol} --dport {route.guest_port}"
+    return f"-A GALLEY {match} -j DNAT --to-destination {route.target}"
 
 
-def test_the_guest_has_the_rules_and_gets_changes_only(guest: Namespace) -> None:
+def test_rules_are_applied_and_only_changes_are_sent(guest: Namespace) -> None:
     rules = GuestRules()
     assert apply(rules, guest) == 0
     apply(rules, guest, WEB, DNS)
-    assert guest.rules() == {"-N GALLEY", HOOKED, led(WEB), led(DNS)}
+    assert guest.rules() == {"-N GALLEY", HOOKED, rule_line(WEB), rule_line(DNS)}
     assert apply(rules, guest, DNS, WEB) == 0
     apply(rules, guest, DNS)
-    assert guest.rules() == {"-N GALLEY", HOOKED, led(DNS)}
+    assert guest.rules() == {"-N GALLEY", HOOKED, rule_line(DNS)}
     apply(rules, guest)
     assert guest.rules() == {"-N GALLEY", HOOKED}
     assert rules.problem is None
@@ -78,9 +78,9 @@ def test_a_rule_that_the_guest_refuses_is_a_problem_and_is_retried(guest: Namesp
         assert rules.missing == {IMPOSSIBLE}
         assert rules.problem is not None
         assert "iptables-restore" in rules.problem.details
-        assert led(WEB) in guest.rules(), "what was there is there"
+        assert rule_line(WEB) in guest.rules(), "earlier rules stay"
     apply(rules, guest, WEB, DNS)
-    assert led(DNS) in guest.rules()
+    assert rule_line(DNS) in guest.rules()
     assert (rules.missing, rules.problem) == (NO_ROUTES, None)
 
 
@@ -95,7 +95,7 @@ def test_rules_without_the_hook_are_missing(guest: Namespace) -> None:
     assert rules.problem is None
 
 
-def test_the_next_machine_has_none(guest: Namespace) -> None:
+def test_forget_drops_the_rules_of_the_last_machine(guest: Namespace) -> None:
     rules = GuestRules()
     apply(rules, guest, WEB)
     apply(rules, guest, IMPOSSIBLE)

@@ -1,4 +1,4 @@
-"""Ports on IPv6 addresses are forwarded to the backend's, also by the next supervisor."""
+"""Ports on IPv6 are forwarded to the backend's IPv4 ports, also by the next supervisor."""
 
 import socket
 import threading
@@ -45,11 +45,11 @@ class Listening(Backend):
     def _serve(server: socket.socket, forward: Forward) -> None:
         while True:
             try:
-                near, _ = server.accept()
+                connection, _ = server.accept()
             except OSError:
                 return
-            with near:
-                near.sendall(str(forward.guest_port).encode())
+            with connection:
+                connection.sendall(str(forward.guest_port).encode())
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def backend() -> Iterator[Listening]:
 
 @pytest.fixture
 def forwarders(home: Home, backend: Listening) -> Iterator[tuple[HostForwarder, HostForwarder]]:
-    """Of this supervisor and the next."""
+    """The forwarders of this supervisor and the next."""
     directory = MachineDir.of(home)
     directory.logs.mkdir(parents=True, exist_ok=True)
     directory.run.mkdir(parents=True, exist_ok=True)
@@ -70,10 +70,10 @@ def forwarders(home: Home, backend: Listening) -> Iterator[tuple[HostForwarder, 
     both[1].forget()
 
 
-def says(address: str, port: int) -> str:
+def read_from(address: str, port: int) -> str:
     try:
-        with socket.create_connection((address, port), 10) as near:
-            return near.recv(100).decode()
+        with socket.create_connection((address, port), 10) as connection:
+            return connection.recv(100).decode()
     except OSError:
         return ""
 
@@ -92,12 +92,12 @@ def test_the_next_supervisor_takes_over_both_addresses(
         first.forward(forward)
     assert first.forwarded() == wanted
     assert second.forwarded() == wanted
-    assert [says("::1", port), says("::1", alone)] == ["80", "81"]
+    assert [read_from("::1", port), read_from("::1", alone)] == ["80", "81"]
     for forward in wanted:
         second.unforward(forward)
     assert second.forwarded() == set()
-    assert backend.carried == set(), "nor is what one of them led to"
-    assert not says("::1", port)
+    assert backend.carried == set(), "the backend's IPv4 port is closed too"
+    assert not read_from("::1", port)
     assert net.is_free("::1", alone)
 
 
@@ -113,7 +113,7 @@ def test_one_address_of_two_is_closed_at_once(
     assert forwarders[0].forwarded() == {both[0]}
 
 
-def test_it_leads_to_the_port_on_the_ipv4_loopback(
+def test_an_ipv6_port_is_forwarded_to_the_ipv4_loopback(
     forwarders: tuple[HostForwarder, HostForwarder],
 ) -> None:
     port = net.free_port()
@@ -122,10 +122,10 @@ def test_it_leads_to_the_port_on_the_ipv4_loopback(
     for forward in sorted(wanted):
         forwarders[0].forward(forward)
     assert forwarders[1].forwarded() == wanted
-    assert says("::1", port) == "80"
+    assert read_from("::1", port) == "80"
 
 
-def test_a_port_that_is_taken_names_its_holder_and_leaves_nothing(
+def test_a_port_in_use_is_an_error_and_leaves_no_forward(
     forwarders: tuple[HostForwarder, HostForwarder], backend: Listening
 ) -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as holder:

@@ -1,4 +1,4 @@
-"""Ports of containers on a real dockerd's host network, with the test as what listens in there."""
+"""Ports of containers on a real dockerd's host network, with a scripted listener program."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ import pytest
 from engine.ports.port_sync import LISTENERS_SOCKET
 from tests.unit.engine.bridge.servers import IMAGE, wait_until
 from tests.unit.engine.ports.conftest import Scene
-from tests.unit.engine.ports.test_listeners import Near
+from tests.unit.engine.ports.test_listeners import SocketStream
 from vm.guest.protocol import Stream
 from vm.types import Forward
 
@@ -17,14 +17,14 @@ BOTH = ("127.0.0.1", "::1")
 
 
 class ListenerProgram:
-    """The guest's, as the test wants it: `say` writes a list."""
+    """The guest's listener program, scripted: `send` writes one list."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, scene: Scene) -> None:
         self._far: socket.socket | None = None
         self._dialled = threading.Event()
         monkeypatch.setattr(scene.guest, "dial", self._dial)
 
-    def say(self, container: str, *listeners: str) -> None:
+    def send(self, container: str, *listeners: str) -> None:
         assert self._dialled.wait(20)
         assert self._far is not None
         text = "".join(f"{listener} {container}\n" for listener in listeners)
@@ -34,7 +34,7 @@ class ListenerProgram:
     def is_connected(self) -> bool:
         return self._dialled.is_set()
 
-    def hung_up(self) -> bool:
+    def was_closed(self) -> bool:
         assert self._far is not None
         with self._far as far:
             far.settimeout(20)
@@ -45,22 +45,22 @@ class ListenerProgram:
         assert path == LISTENERS_SOCKET
         near, self._far = socket.socketpair()
         self._dialled.set()
-        return Near(near)
+        return SocketStream(near)
 
 
-def test_what_listens_on_the_host_network_is_carried(
+def test_listeners_on_the_host_network_are_forwarded(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = ListenerProgram(monkeypatch, scene)
     scene.docker("run", "-d", "--name", "other", "--network", "none", IMAGE, "sleep", "1000")
     scene.watch.look()
-    assert not program.is_connected, "nothing is asked before there is such a container"
+    assert not program.is_connected, "no connection without a container on the host network"
     words = ("run", "-d", "--name", "host", "--network", "host", IMAGE, "sleep", "1000")
     starting = threading.Thread(target=lambda: scene.docker(*words))
     starting.start()
     wait_until(lambda: program.is_connected)
-    container = scene.server.does("inspect", "-f", "{{.Id}}", "host")
-    program.say(container, f"tcp 0.0.0.0 {WEB}", f"tcp 127.0.0.1 {INNER}", "tcp 0.0.0.0 99999")
+    container = scene.server.run_docker("inspect", "-f", "{{.Id}}", "host")
+    program.send(container, f"tcp 0.0.0.0 {WEB}", f"tcp 127.0.0.1 {INNER}", "tcp 0.0.0.0 99999")
     starting.join()
     everything = {("host", at, port) for at in BOTH for port in (WEB, INNER)}
     wait_until(lambda: scene.open() == everything)
@@ -69,17 +69,17 @@ def test_what_listens_on_the_host_network_is_carried(
 
     scene.settings.set("host_network_ports", "false")
     assert scene.open() == set()
-    assert program.hung_up()
+    assert program.was_closed()
     scene.forwarder.busy.add(WEB)
     again = threading.Thread(target=lambda: scene.settings.set("host_network_ports", "true"))
     again.start()
-    program.say(container, f"udp 0.0.0.0 {WEB}", f"tcp 0.0.0.0 {INNER}")
+    program.send(container, f"udp 0.0.0.0 {WEB}", f"tcp 0.0.0.0 {INNER}")
     again.join()
     wait_until(lambda: ("host", "127.0.0.1", INNER) in scene.open())
-    told = [str(problem) for problem in scene.ports.problems]
-    assert any(f"Port {WEB} is taken" in one for one in told), told
+    problems = [str(problem) for problem in scene.ports.problems]
+    assert any(f"Port {WEB} is taken" in one for one in problems), problems
     assert Forward("127.0.0.1", INNER, INNER) in scene.forwarder.carried
-    program.say(container)
+    program.send(container)
     wait_until(lambda: scene.ports.ports == ())
     scene.docker("rm", "-f", "host")
-    assert program.hung_up()
+    assert program.was_closed()

@@ -1,4 +1,4 @@
-"""Hearing what listens in the guest: from a program that may say anything, and may end."""
+"""Reading the lists of the guest's listener program, which may send anything and may exit."""
 
 import socket
 import threading
@@ -25,11 +25,11 @@ def reading(*blocks: bytes) -> Callable[[int], bytes]:
 
 
 def test_lists_are_read_whole_however_they_are_split() -> None:
-    said = b"\n" + LINE + b"\n" + b"nonsense\n" + LINE + LINE + b"\n"
+    data = b"\n" + LINE + b"\n" + b"nonsense\n" + LINE + LINE + b"\n"
     expected = [(), (WEB,), (WEB,)]
-    assert list(read_lists(reading(said))) == expected
-    assert list(read_lists(reading(*(bytes([byte]) for byte in said)))) == expected
-    assert list(read_lists(reading(LINE))) == [], "it has no end"
+    assert list(read_lists(reading(data))) == expected
+    assert list(read_lists(reading(*(bytes([byte]) for byte in data)))) == expected
+    assert list(read_lists(reading(LINE))) == [], "an unterminated list is dropped"
 
 
 def test_a_list_is_bounded() -> None:
@@ -43,22 +43,22 @@ def test_a_list_is_bounded() -> None:
 
 
 class Guest:
-    """The near ends of its connections, as they are made; `hears`: it can be reached."""
+    """The guest's ends of the connections. `is_reachable`: whether a dial succeeds."""
 
     def __init__(self) -> None:
-        self.hears = True
+        self.is_reachable = True
         self.changes = threading.Semaphore(0)
         self._made = threading.Semaphore(0)
         self._ends: list[socket.socket] = []
         self.followed = GuestListeners(self._dial, self.changes.release)
 
-    def _dial(self) -> "Near":
-        if not self.hears:
+    def _dial(self) -> "SocketStream":
+        if not self.is_reachable:
             raise GuestUnreachable(Message("", "It is not there."))
         near, far = socket.socketpair()
         self._ends.append(far)
         self._made.release()
-        return Near(near)
+        return SocketStream(near)
 
     def connection(self) -> socket.socket:
         assert self._made.acquire(timeout=PATIENCE)
@@ -70,8 +70,8 @@ class Guest:
             end.close()
 
 
-class Near:
-    """`vm.guest.protocol.Stream`: to close one ends a `recv` in another thread."""
+class SocketStream:
+    """A `vm.guest.protocol.Stream`: closing it ends a `recv` in another thread."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
@@ -98,32 +98,32 @@ def guest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
 
 
 def test_follow_waits_for_the_first_list_and_later_ones_call_on_change(guest: Guest) -> None:
-    said = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
-    said.start()
+    sending = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
+    sending.start()
     assert guest.followed.follow(True) == (WEB,)
-    said.join()
+    sending.join()
     guest._ends[-1].sendall(b"\n")
     assert guest.changes.acquire(timeout=PATIENCE)
     assert guest.followed.follow(True) == ()
-    assert not guest.changes.acquire(blocking=False), "one for one"
+    assert not guest.changes.acquire(blocking=False), "one call for one list"
     assert len(guest._ends) == 1
 
 
-def test_it_hangs_up_when_nothing_is_wanted(guest: Guest) -> None:
-    said = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
-    said.start()
+def test_the_connection_is_closed_when_listeners_are_not_needed(guest: Guest) -> None:
+    sending = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
+    sending.start()
     guest.followed.follow(True)
-    said.join()
+    sending.join()
     assert guest.followed.follow(False) == ()
     guest._ends[-1].settimeout(PATIENCE)
     assert guest._ends[-1].recv(1) == b""
 
 
-def test_a_program_that_ends_is_reconnected_and_the_old_list_stays_meanwhile(guest: Guest) -> None:
-    said = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
-    said.start()
+def test_a_reconnect_keeps_the_old_list_until_a_new_one_arrives(guest: Guest) -> None:
+    sending = threading.Thread(target=lambda: guest.connection().sendall(LINE + b"\n"))
+    sending.start()
     guest.followed.follow(True)
-    said.join()
+    sending.join()
     guest._ends[-1].close()
     again = guest.connection()
     assert guest.followed.follow(True) == (WEB,)
@@ -132,12 +132,12 @@ def test_a_program_that_ends_is_reconnected_and_the_old_list_stays_meanwhile(gue
     assert guest.followed.follow(True) == ()
 
 
-def test_an_unreachable_guest_delays_nothing(guest: Guest) -> None:
-    guest.hears = False
+def test_an_unreachable_guest_delays_no_caller(guest: Guest) -> None:
+    guest.is_reachable = False
     began = time.monotonic()
     assert guest.followed.follow(True) == ()
     assert time.monotonic() - began < listeners.FIRST / 2
-    guest.hears = True
+    guest.is_reachable = True
     guest.connection().sendall(LINE + b"\n")
     assert guest.changes.acquire(timeout=PATIENCE)
     assert guest.followed.follow(True) == (WEB,)

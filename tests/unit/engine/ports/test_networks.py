@@ -1,4 +1,4 @@
-"""On which network dockerd publishes a container's ports: always on the one that we say it does."""
+"""dockerd publishes a container's ports on the network that Galley expects."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -24,13 +24,13 @@ NETWORKS = {
 @pytest.fixture(scope="module")
 def networks(publishing: Publishing) -> Iterator[None]:
     for name, options in NETWORKS.items():
-        publishing.does("network", "create", *options, name)
+        publishing.run_docker("network", "create", *options, name)
     yield
-    publishing.does("network", "rm", *NETWORKS)
+    publishing.run_docker("network", "rm", *NETWORKS)
 
 
 class Looks(list[list[Container]]):
-    """What was seen, and how many requests it took."""
+    """The container lists that the watch reported, and the number of requests."""
 
     requests = 0
 
@@ -47,29 +47,29 @@ def looks(publishing: Publishing, networks: None) -> Iterator[Looks]:
     watch.begin(lambda health: None, made.append)
     wait_until(lambda: made == [[]])
     yield made
-    publishing.does("rm", "-f", "web")
+    publishing.run_docker("rm", "-f", "web")
     wait_until(lambda: made[-1] == [])
     watch.end()
 
 
 def start(publishing: Publishing, first: str, *others: str) -> None:
     words = ("--name=web", f"--network={first}", "--publish=127.0.0.1:8080:80")
-    publishing.does("create", *words, IMAGE, "sleep", "1000")
+    publishing.run_docker("create", *words, IMAGE, "sleep", "1000")
     for name in others:
-        publishing.does("network", "connect", name, "web")
-    publishing.does("start", "web")
+        publishing.run_docker("network", "connect", name, "web")
+    publishing.run_docker("start", "web")
 
 
 def agrees(publishing: Publishing, looks: Looks, network: str) -> bool:
-    """We say what dockerd does, and it leads to this network."""
+    """Galley and dockerd's rule agree on the address, which is on this network."""
     (container,) = looks[-1] or (Container(),)
-    there = container.NetworkSettings.Networks.get(network, Network()).IPAddress
+    expected = container.NetworkSettings.Networks.get(network, Network()).IPAddress
     ours = container.gateway_address
-    return there == ours and publishing.targets() == ({"8080": f"{ours}:80"} if ours else {})
+    return expected == ours and publishing.targets() == ({"8080": f"{ours}:80"} if ours else {})
 
 
 @pytest.mark.parametrize(
-    ("networks_of_it", "chosen"),
+    ("joined", "chosen"),
     [
         (("a-back", "b-front"), "b-front"),
         (("b-front", "z-back"), "b-front"),
@@ -79,17 +79,19 @@ def agrees(publishing: Publishing, looks: Looks, network: str) -> bool:
         (("b-front", "d-dual"), "d-dual"),
     ],
 )
-def test_several_networks(
+def test_a_container_on_several_networks_publishes_on_one(
     publishing: Publishing,
     looks: Looks,
-    networks_of_it: tuple[str, ...],
+    joined: tuple[str, ...],
     chosen: str,
 ) -> None:
-    start(publishing, *networks_of_it)
+    start(publishing, *joined)
     wait_until(lambda: agrees(publishing, looks, chosen))
 
 
-def test_networks_joined_and_left_while_it_runs(publishing: Publishing, looks: Looks) -> None:
+def test_networks_joined_and_left_by_a_running_container(
+    publishing: Publishing, looks: Looks
+) -> None:
     start(publishing, "c-other")
     for action, name, chosen in (
         ("connect", "a-back", "c-other"),
@@ -98,12 +100,14 @@ def test_networks_joined_and_left_while_it_runs(publishing: Publishing, looks: L
         ("disconnect", "c-other", ""),
         ("connect", "b-front", "b-front"),
     ):
-        publishing.does("network", action, name, "web")
+        publishing.run_docker("network", action, name, "web")
         wait_until(partial(agrees, publishing, looks, chosen))
 
 
-def test_a_start_takes_no_more_requests(publishing: Publishing, looks: Looks) -> None:
-    """It joins its networks, which is no reason of its own."""
+def test_a_start_on_several_networks_takes_no_extra_requests(
+    publishing: Publishing, looks: Looks
+) -> None:
+    """Joining a network during the start causes no request of its own."""
     start(publishing, "b-front", "a-back")
     wait_until(lambda: agrees(publishing, looks, "b-front"))
     assert looks.requests == 3  # the events, the containers at first, and the one that has started

@@ -2,8 +2,7 @@
 
 import pytest
 
-from engine.ports import guest_port_allocator as placement
-from engine.ports import reserved_ports
+from engine.ports import guest_port_allocator, reserved_ports
 from engine.ports.published import PublishedPorts
 from engine.types import PublishedPort
 from vm.errors import BackendFailed, PortInUse
@@ -15,7 +14,7 @@ DNS = Forward("127.0.0.1", 5353, 5353, "udp")
 
 
 class FakeForwarder:
-    """A backend that carries what it is told, but for the busy ports."""
+    """Forwards every port except the busy ones."""
 
     def __init__(self, *busy: int) -> None:
         self.carried: set[Forward] = set()
@@ -24,7 +23,7 @@ class FakeForwarder:
     def forward(self, forward: Forward) -> None:
         if forward.host_port in self.busy:
             raise PortInUse(Message("", f"Port {forward.host_port} is taken by qemu."))
-        assert forward not in self.carried, "as a backend, it is asked once"
+        assert forward not in self.carried, "each port is forwarded once"
         self.carried.add(forward)
 
     def unforward(self, forward: Forward) -> None:
@@ -41,7 +40,7 @@ def published(*forwards: Forward) -> list[PublishedPort]:
     return [PublishedPort("web", forward.guest_port, forward) for forward in forwards]
 
 
-def test_sync_opens_closes_and_tells() -> None:
+def test_sync_opens_and_closes_ports_and_reports_changes() -> None:
     changes: list[int] = []
     forwarder = FakeForwarder()
     forwarder.carried.add(Forward("127.0.0.1", 7, 7))
@@ -68,7 +67,7 @@ def test_a_port_in_use_is_a_problem_and_is_retried() -> None:
     assert all(port.problem is None for port in ports.ports)
 
 
-def test_what_is_reserved_outlives_a_sync_until_it_is_released() -> None:
+def test_a_reserved_port_stays_open_until_it_is_released() -> None:
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     ports.reserve("new", [WEB])
@@ -77,7 +76,7 @@ def test_what_is_reserved_outlives_a_sync_until_it_is_released() -> None:
     assert forwarder.carried == {WEB}
     ports.release([WEB])
     ports.sync([])
-    assert forwarder.carried == {WEB}, "two asked for it"
+    assert forwarder.carried == {WEB}, "it was reserved twice"
     ports.release([WEB])
     ports.sync([])
     assert forwarder.carried == set()
@@ -109,15 +108,15 @@ def test_a_port_of_another_program_is_not_attributed_to_a_container() -> None:
         ports.reserve("new", [Forward("127.0.0.2", 8080, 0)])
 
 
-def test_each_address_has_a_place_of_its_own_in_the_guest_and_keeps_it() -> None:
+def test_each_address_gets_its_own_guest_port_and_keeps_it() -> None:
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     one, two = Forward("127.0.0.2", 8080, 0), Forward("::1", 8080, 0)
     (first,) = ports.reserve("first", [one])
     (second,) = ports.reserve("second", [two])
-    places = {first.guest_port, second.guest_port}
-    assert len(places) == 2
-    assert not places & {0, 8080}
+    guest_ports = {first.guest_port, second.guest_port}
+    assert len(guest_ports) == 2
+    assert not guest_ports & {0, 8080}
     wanted = [PublishedPort("first", 80, one), PublishedPort("second", 80, two)]
     ports.sync(wanted)
     assert {port.forward for port in ports.ports} == {first, second} == forwarder.carried
@@ -127,29 +126,29 @@ def test_each_address_has_a_place_of_its_own_in_the_guest_and_keeps_it() -> None
     assert {port.forward for port in other.ports} == {first, second} == forwarder.carried
 
 
-def test_a_place_gives_way_to_the_port_of_that_number() -> None:
-    """To which dockerd leads, and which cannot move."""
+def test_an_allocated_guest_port_moves_if_a_container_publishes_that_port() -> None:
+    """The published port cannot move: dockerd's own rule is for that number."""
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     local = PublishedPort("local", 80, Forward("127.0.0.2", 8080, 0))
     ports.sync([local])
-    (there,) = forwarder.carried
-    every = Forward("127.0.0.1", there.guest_port, there.guest_port)
+    (allocated,) = forwarder.carried
+    every = Forward("127.0.0.1", allocated.guest_port, allocated.guest_port)
     ports.sync([local, PublishedPort("every", 80, every)])
     moved = next(port.forward for port in ports.ports if port.container == "local")
     assert moved.guest_port != every.guest_port
     assert forwarder.carried == {moved, every}
 
 
-def test_on_one_address_there_is_room_for_a_long_range() -> None:
+def test_a_long_range_on_one_address_gets_guest_ports() -> None:
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
-    asked = [Forward("192.168.1.5", port, 0, "udp") for port in range(10000, 15001)]
-    reserved = ports.reserve("media", asked)
-    places = {forward.guest_port for forward in reserved}
-    assert len(places) == len(asked)
-    assert not places & ({0, 61053} | set(reserved_ports.ANY)), "these are the guest's own"
-    ports.sync([PublishedPort("media", port.host_port, port) for port in asked])
+    requested = [Forward("192.168.1.5", port, 0, "udp") for port in range(10000, 15001)]
+    reserved = ports.reserve("media", requested)
+    guest_ports = {forward.guest_port for forward in reserved}
+    assert len(guest_ports) == len(requested)
+    assert not guest_ports & ({0, 61053} | set(reserved_ports.ANY)), "used by the guest"
+    ports.sync([PublishedPort("media", port.host_port, port) for port in requested])
     assert {port.forward for port in ports.ports} == set(reserved)
 
 
@@ -157,47 +156,47 @@ def test_a_port_without_a_free_guest_port_is_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        placement, "ALLOCATABLE", range(61054, 61051, -1)
-    )  # 61053 is the guest's own
+        guest_port_allocator, "ALLOCATABLE", range(61054, 61051, -1)
+    )  # the guest uses 61053 itself
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
-    asked = [Forward("::1", port, 0) for port in (1, 2, 3)]
+    requested = [Forward("::1", port, 0) for port in (1, 2, 3)]
     with pytest.raises(PortInUse, match="no port left for port 3/tcp on ::1"):
-        ports.reserve("new", asked)
+        ports.reserve("new", requested)
     assert forwarder.carried == set()
-    ports.sync([PublishedPort("web", 80, forward) for forward in asked])
+    ports.sync([PublishedPort("web", 80, forward) for forward in requested])
     assert [port.problem is None for port in ports.ports] == [True, True, False]
     assert {forward.guest_port for forward in forwarder.carried} == {61054, 61052}
-    ports.reserve("new", [Forward("::1", 3, 0, "udp")])  # of which none has been given yet
+    ports.reserve("new", [Forward("::1", 3, 0, "udp")])  # no UDP port is allocated yet
 
 
-def test_what_dockerd_lets_two_have_is_refused_here() -> None:
-    """It passes over addresses of IPv6."""
+def test_a_second_container_with_the_same_ipv6_port_is_refused() -> None:
+    """dockerd ignores IPv6 addresses and would start both."""
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     ports.sync([PublishedPort("first", 80, Forward("::1", 8080, 8080))])
     for forward in (Forward("::1", 8080, 8080), Forward("::1", 8080, 0)):
         with pytest.raises(PortInUse, match=r"8080/tcp on ::1 is already .* container first"):
             ports.reserve("second", [forward])
-    ports.release(ports.reserve("first", [Forward("::1", 8080, 8080)]))  # which starts again
+    ports.release(ports.reserve("first", [Forward("::1", 8080, 8080)]))  # its own restart
 
 
 def test_of_two_containers_with_one_port_one_has_a_problem() -> None:
     ports = PublishedPorts(FakeForwarder(), lambda: None)
     twice = [PublishedPort(name, 80, Forward("::1", 8080, 0)) for name in ("first", "second")]
     ports.sync(twice)
-    told = {port.container: port.problem for port in ports.ports}
-    assert told["first"] is None
-    assert told["second"] is not None
-    assert "by the container first" in told["second"].summary
+    problems = {port.container: port.problem for port in ports.ports}
+    assert problems["first"] is None
+    assert problems["second"] is not None
+    assert "by the container first" in problems["second"].summary
 
 
-def test_what_is_left_of_one_that_has_ended_is_replaced() -> None:
+def test_a_forward_left_by_an_ended_container_is_replaced() -> None:
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     ports.sync([PublishedPort("local", 80, Forward("127.0.0.1", 8080, 0))])
     (left,) = forwarder.carried
-    ports._ports = ()  # as seen since
+    ports._ports = ()  # the container has ended
     assert ports.reserve("every", [WEB]) == [WEB]
     assert forwarder.carried == {WEB}
     assert left != WEB
@@ -248,7 +247,7 @@ def test_a_port_that_another_start_has_reserved_is_not_closed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "asked"),
+    ("held", "requested"),
     [
         ("0.0.0.0", "127.0.0.1"),
         ("127.0.0.1", "0.0.0.0"),
@@ -256,20 +255,20 @@ def test_a_port_that_another_start_has_reserved_is_not_closed() -> None:
         ("127.0.0.1", "127.0.0.1"),
     ],
 )
-def test_the_error_for_a_port_of_a_container_names_it(held: str, asked: str) -> None:
-    """The operating system says that it is taken, and knows QEMU only."""
+def test_the_error_for_a_port_of_a_container_names_the_container(held: str, requested: str) -> None:
+    """The operating system's error would name QEMU only."""
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(Forward(held, 8080, 8080)))
     forwarder.busy.add(8080)
     with pytest.raises(PortInUse, match="already published by the container web"):
-        ports.reserve("new", [DNS, Forward(asked, 8080, 8081)])
+        ports.reserve("new", [DNS, Forward(requested, 8080, 8081)])
 
 
 @pytest.mark.parametrize(
     "held", [Forward("127.0.0.2", 8080, 0), Forward("127.0.0.1", 8081, 8081), DNS]
 )
-def test_the_error_for_a_port_of_a_program_names_it(held: Forward) -> None:
+def test_the_error_for_a_port_of_a_program_names_the_program(held: Forward) -> None:
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     ports.sync(published(held))
@@ -286,7 +285,7 @@ def test_a_port_that_could_not_be_opened_has_no_owner() -> None:
         ports.reserve("new", [WEB])
 
 
-def test_with_the_machine_everything_is_forgotten() -> None:
+def test_forget_closes_ports_and_drops_reservations() -> None:
     changes: list[int] = []
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: changes.append(1))
@@ -296,10 +295,10 @@ def test_with_the_machine_everything_is_forgotten() -> None:
     assert ports.ports == ()
     assert forwarder.carried == set()
     assert ports.held() == frozenset()
-    assert len(changes) == 2, "whoever shows the ports hears of it"
+    assert len(changes) == 2, "forget reports one change"
     ports.forget()
     assert len(changes) == 2
-    forwarder.carried.add(DNS)  # of a machine that is found again
+    forwarder.carried.add(DNS)  # left by an adopted machine
     ports.sync([])
     assert forwarder.carried == set(), "nothing is reserved any more"
 
@@ -313,8 +312,8 @@ def test_held_lists_open_and_reserved_ports() -> None:
     assert ports.held() == {("tcp", 8080)}
 
 
-def test_a_published_port_takes_the_place_of_one_of_the_host_network() -> None:
-    """Where both are the same, and where only one of them can be open."""
+def test_a_published_port_replaces_a_host_network_port() -> None:
+    """Both for the same forward and for two that cannot be open at once."""
     forwarder = FakeForwarder()
     ports = PublishedPorts(forwarder, lambda: None)
     listening = [
@@ -329,7 +328,7 @@ def test_a_published_port_takes_the_place_of_one_of_the_host_network() -> None:
     assert forwarder.carried == {WEB, everywhere}
     ports.release([WEB, everywhere])
     ports.sync(listening)
-    assert forwarder.carried == {WEB, DNS}, "they did not start"
+    assert forwarder.carried == {WEB, DNS}, "the containers did not start"
 
 
 def test_a_port_reserved_twice_stays_until_both_are_released() -> None:

@@ -27,7 +27,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 NETWORKS = Networks({"bridge": Network("172.17.0.2", "172.17.0.1")})
 
 
-def asked(
+def inspected(
     bindings: dict[str, tuple[Binding, ...] | None], mode: str = "bridge"
 ) -> InspectedContainer:
     return InspectedContainer("1", InspectedHostConfig(bindings, mode))
@@ -50,54 +50,56 @@ WEB = running(
 LOCAL = running(ContainerPort(80, "tcp", 9090, "127.0.0.1"))
 
 
-def found(
-    container: Container, its: InspectedContainer, default: tuple[str, ...] = LOOPBACK
+def forwards_of(
+    container: Container, spec: InspectedContainer, default: tuple[str, ...] = LOOPBACK
 ) -> set[Forward]:
-    return {port.forward for port in ports_to_publish([container], {"1": its}, default)}
+    return {port.forward for port in ports_to_publish([container], {"1": spec}, default)}
 
 
-def test_the_default_address_has_a_twin_where_there_is_ipv6() -> None:
+def test_the_default_address_has_an_ipv6_counterpart_where_ipv6_works() -> None:
     assert default_addresses("127.0.0.1", True) == LOOPBACK
     assert default_addresses("127.0.0.1", False) == ("127.0.0.1",)
     assert default_addresses("0.0.0.0", True) == ("0.0.0.0", "::")
     assert default_addresses("192.0.2.7", True) == ("192.0.2.7",)
 
 
-def test_a_port_without_an_address_is_wanted_on_the_default_ones() -> None:
+def test_a_port_without_an_address_is_published_on_the_default_addresses() -> None:
     wanted = {
         Forward("127.0.0.1", 8080, 8080),
         Forward("::1", 8080, 8080),
         Forward("127.0.0.1", 5353, 5353, "udp"),
         Forward("::1", 5353, 5353, "udp"),
     }
-    its = asked({"80/tcp": (Binding("", "8080"),), "53/udp": (Binding("", "5353"),)})
-    assert found(WEB, its) == wanted
-    assert found(WEB, InspectedContainer()) == wanted
+    spec = inspected({"80/tcp": (Binding("", "8080"),), "53/udp": (Binding("", "5353"),)})
+    assert forwards_of(WEB, spec) == wanted
+    assert forwards_of(WEB, InspectedContainer()) == wanted
 
 
-def test_a_list_without_addresses_means_every_address() -> None:
-    assert found(running(on("")), asked({"80/tcp": (Binding("", "8080"),)})) == {
+def test_a_listed_port_without_an_address_is_published_on_the_default_addresses() -> None:
+    assert forwards_of(running(on("")), inspected({"80/tcp": (Binding("", "8080"),)})) == {
         Forward(address, 8080, 8080) for address in LOOPBACK
     }
 
 
 def test_a_requested_address_is_the_only_one() -> None:
-    every = asked({"80/tcp": (Binding("0.0.0.0", "8080"),)})
-    assert found(running(on("0.0.0.0")), every) == {Forward("0.0.0.0", 8080, 8080)}
-    assert found(LOCAL, asked({"80/tcp": (Binding("127.0.0.1", "9090"),)})) == {
+    every = inspected({"80/tcp": (Binding("0.0.0.0", "8080"),)})
+    assert forwards_of(running(on("0.0.0.0")), every) == {Forward("0.0.0.0", 8080, 8080)}
+    assert forwards_of(LOCAL, inspected({"80/tcp": (Binding("127.0.0.1", "9090"),)})) == {
         Forward("127.0.0.1", 9090, 0)
     }
 
 
 def test_every_ipv4_address_is_not_every_ipv6_address() -> None:
-    """dockerd may say both where one was asked for."""
+    """dockerd may list both where only one was requested."""
     both = running(on("0.0.0.0"), on("::"))
     for address in ("0.0.0.0", "::"):
-        its = asked({"80/tcp": (Binding(address, "8080"),)})
-        assert found(both, its) == {Forward(address, 8080, 8080 if address == "0.0.0.0" else 0)}
+        spec = inspected({"80/tcp": (Binding(address, "8080"),)})
+        assert forwards_of(both, spec) == {
+            Forward(address, 8080, 8080 if address == "0.0.0.0" else 0)
+        }
 
 
-def test_folders_of_this_host_are_the_binds() -> None:
+def test_folders_are_the_sources_of_bind_mounts() -> None:
     mounts = (Mount("bind", "/mnt/a"), Mount("volume", "/var/lib/docker/v"), Mount("bind", "/b"))
     assert InspectedContainer(Mounts=mounts).folders == ("/mnt/a", "/b")
     assert InspectedContainer(Mounts=None).folders == ()
@@ -116,31 +118,31 @@ def test_a_container_that_others_are_linked_to_has_its_own_name() -> None:
     assert Container("1").name == "?"
 
 
-def test_an_ipv6_address_that_dockerd_passes_over_is_wanted_all_the_same() -> None:
-    its = asked({"80/tcp": (Binding("::1", "8080"),)})
+def test_an_ipv6_address_that_dockerd_ignores_is_published() -> None:
+    spec = inspected({"80/tcp": (Binding("::1", "8080"),)})
     container = running(ContainerPort(80, "tcp"))
-    assert found(container, its) == {Forward("::1", 8080, 0)}
+    assert forwards_of(container, spec) == {Forward("::1", 8080, 0)}
     ports = [PublishedPort("web", 80, Forward("::1", 8080, 65535))]
-    assert routes([container], {"1": its}, ports) == {Route("tcp", 65535, "172.17.0.2:80")}
+    assert routes([container], {"1": spec}, ports) == {Route("tcp", 65535, "172.17.0.2:80")}
 
 
-def test_a_port_leads_to_the_network_that_has_a_way_out() -> None:
+def test_a_port_is_routed_to_the_network_with_a_gateway() -> None:
     networks = {"a": Network("172.18.0.2"), "b": Network("172.19.0.2", "172.19.0.1")}
     both = Container("1", ("/web",), (on("127.0.0.1"),), Networks(networks))
-    its = asked({"80/tcp": (Binding("127.0.0.1", "8080"), Binding("::1", "8080"))})
-    ports = allocate(ports_to_publish([both], {"1": its}, LOOPBACK), [])
-    led = routes([both], {"1": its}, ports)
-    assert {route.target for route in led} == {"172.19.0.2:80"}
-    assert {route.guest_port for route in led} == {65535, 65534}
+    spec = inspected({"80/tcp": (Binding("127.0.0.1", "8080"), Binding("::1", "8080"))})
+    ports = allocate(ports_to_publish([both], {"1": spec}, LOOPBACK), [])
+    found = routes([both], {"1": spec}, ports)
+    assert {route.target for route in found} == {"172.19.0.2:80"}
+    assert {route.guest_port for route in found} == {65535, 65534}
 
 
-def test_one_that_has_internal_networks_only_publishes_nothing_as_with_dockerd() -> None:
+def test_a_container_on_internal_networks_only_publishes_nothing() -> None:
     inside = Container("1", ("/web",), (), Networks({"a": Network("172.18.0.2")}))
-    assert not found(inside, asked({"80/tcp": (Binding("::1", "8080"),)}))
+    assert not forwards_of(inside, inspected({"80/tcp": (Binding("::1", "8080"),)}))
 
 
-def test_what_a_container_needs_is_known_before_it_starts() -> None:
-    its = asked(
+def test_fixed_forwards_are_known_before_the_start() -> None:
+    spec = inspected(
         {
             "80/tcp": (Binding("", "8080"), Binding("192.0.2.7", "81"), Binding("", "")),
             "53/udp": (Binding("", "5353"),),
@@ -149,50 +151,50 @@ def test_what_a_container_needs_is_known_before_it_starts() -> None:
             "92/tcp": None,
         }
     )
-    assert fixed_forwards(its, ("127.0.0.1",)) == [
+    assert fixed_forwards(spec, ("127.0.0.1",)) == [
         Forward("127.0.0.1", 8080, 8080),
         Forward("192.0.2.7", 81, 0),
         Forward("127.0.0.1", 5353, 5353, "udp"),
     ]
-    assert its.publishes
+    assert spec.publishes
 
 
 def test_a_container_without_a_network_of_its_own_publishes_nothing() -> None:
     for mode in ("host", "none", "container:abc"):
-        its = asked({"80/tcp": (Binding("", "8080"),)}, mode)
-        assert fixed_forwards(its, LOOPBACK) == []
-        assert not its.publishes
+        spec = inspected({"80/tcp": (Binding("", "8080"),)}, mode)
+        assert fixed_forwards(spec, LOOPBACK) == []
+        assert not spec.publishes
 
 
-def test_only_ports_with_an_address_are_led_in_the_guest() -> None:
+def test_only_ports_with_an_address_get_a_route_in_the_guest() -> None:
     ports = allocate(ports_to_publish([WEB, LOCAL], {}, LOOPBACK), [])
     assert not routes([WEB], {}, ports)
     assert routes([WEB, LOCAL], {}, ports) == {Route("tcp", 65535, "172.17.0.2:80")}
 
 
-def test_no_rule_where_dockerd_has_one_and_where_none_could_lead_anywhere() -> None:
-    everywhere, its = running(on("0.0.0.0")), asked({"80/tcp": (Binding("0.0.0.0", "8080"),)})
-    ports = ports_to_publish([everywhere], {"1": its}, ())
+def test_no_route_if_dockerd_has_a_rule_or_the_container_has_no_address() -> None:
+    everywhere, spec = running(on("0.0.0.0")), inspected({"80/tcp": (Binding("0.0.0.0", "8080"),)})
+    ports = ports_to_publish([everywhere], {"1": spec}, ())
     assert [port.forward for port in ports] == [Forward("0.0.0.0", 8080, 8080)]
-    assert not routes([everywhere], {"1": its}, ports)
-    assert not routes([LOCAL], {}, []), "it has no guest port"
+    assert not routes([everywhere], {"1": spec}, ports)
+    assert not routes([LOCAL], {}, []), "no guest port is allocated"
     inside = Container("1", ("/web",), LOCAL.Ports, Networks({"a": Network("172.18.0.2")}))
     ports = allocate(ports_to_publish([inside], {}, ()), [])
     assert [port.forward.guest_port for port in ports] == [65535]
-    assert not routes([inside], {}, ports), "it has no address"
+    assert not routes([inside], {}, ports), "the container has no address"
 
 
-def test_one_port_on_two_addresses_leads_to_two_containers() -> None:
+def test_one_port_on_two_addresses_is_routed_to_two_containers() -> None:
     one = Container("1", ("/one",), (on("127.0.0.1"),), NETWORKS)
     other = Networks({"bridge": Network("172.17.0.3", "172.17.0.1")})
     two = Container("2", ("/two",), (on("127.0.0.2"),), other)
     ports = allocate(ports_to_publish([one, two], {}, LOOPBACK), [])
-    led = routes([one, two], {}, ports)
-    assert len({route.guest_port for route in led}) == 2
-    assert {route.target for route in led} == {"172.17.0.2:80", "172.17.0.3:80"}
+    found = routes([one, two], {}, ports)
+    assert len({route.guest_port for route in found}) == 2
+    assert {route.target for route in found} == {"172.17.0.2:80", "172.17.0.3:80"}
 
 
-# As dockerd writes it
+# JSON as dockerd writes it
 
 LISTED = b"""[{"Id": "abc", "Names": ["/app/db", "/db"], "State": "running",
  "Ports": [{"IP": "fe80::1%eth0", "PrivatePort": 53, "PublicPort": 65535, "Type": "udp"},
@@ -203,7 +205,7 @@ LISTED = b"""[{"Id": "abc", "Names": ["/app/db", "/db"], "State": "running",
  "Labels": {"com.docker.swarm.service.id": "s1", "x": "y"}}, {"Labels": {}}, {}]"""
 
 
-def test_a_list_of_containers() -> None:
+def test_a_list_of_containers_is_decoded() -> None:
     container, other, empty = msgspec.json.decode(LISTED, type=tuple[Container, ...])
     assert container == Container(
         Id="abc",
@@ -235,7 +237,7 @@ def test_a_list_of_containers() -> None:
     assert msgspec.json.decode(b"{}", type=Mount) == Mount("", "")
 
 
-def test_whether_a_container_publishes_anything_and_udp() -> None:
+def test_a_container_publishes_tcp_or_udp_only_with_a_public_port() -> None:
     tcp, udp = ContainerPort(80, "tcp", 8080), ContainerPort(53, "udp", 5353)
     for ports, publishes, publishes_udp in (
         ((tcp, udp), True, True),
@@ -255,16 +257,18 @@ INSPECTED = b"""{"Id": "abc", "Name": "/web", "HostConfig": {"NetworkMode": "bri
  "Mounts": [{"Type": "bind", "Source": "/a"}]}"""
 
 
-def test_an_inspected_container() -> None:
-    its, empty = (msgspec.json.decode(text, type=InspectedContainer) for text in (INSPECTED, b"{}"))
+def test_an_inspected_container_is_decoded() -> None:
+    spec, empty = (
+        msgspec.json.decode(text, type=InspectedContainer) for text in (INSPECTED, b"{}")
+    )
     bindings: dict[str, tuple[Binding, ...] | None] = {
         "80/tcp": (Binding("::1", "8080"), Binding("", "")),
         "81/tcp": None,
     }
     publishing = InspectedHostConfig(bindings, "bridge", True, True, ("/a:/x", "/b:/y:ro"))
-    assert its == InspectedContainer("abc", publishing, (Mount("bind", "/a"),), "/web")
-    assert (its.name, its.folders, its.made) == ("web", ("/a",), frozenset({"/a", "/b"}))
-    assert its.publishes
+    assert spec == InspectedContainer("abc", publishing, (Mount("bind", "/a"),), "/web")
+    assert (spec.name, spec.folders, spec.made) == ("web", ("/a",), frozenset({"/a", "/b"}))
+    assert spec.publishes
     assert empty == InspectedContainer(
         "", InspectedHostConfig(None, "", False, False, None), (), ""
     )
@@ -285,7 +289,7 @@ def test_an_inspected_container() -> None:
         '{"PrivatePort": 80}',
     ],
 )
-def test_a_list_that_dockerd_never_writes_is_refused(port: str) -> None:
+def test_an_invalid_port_or_address_is_refused(port: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(f'{{"Ports": [{port}]}}'.encode(), type=Container)
     if "IP" in port:
@@ -294,8 +298,8 @@ def test_a_list_that_dockerd_never_writes_is_refused(port: str) -> None:
             msgspec.json.decode(f'{{"HostIp": {address}'.encode(), type=Binding)
 
 
-def test_of_networks_with_a_way_out_dockerd_has_its_order() -> None:
-    """Both kinds of addresses, then the priority, then the name."""
+def test_the_gateway_network_is_chosen_in_dockerds_order() -> None:
+    """Dual-stack first, then the priority, then the name."""
     dual = Network("1", "g", "g6", 0)
     high, low = Network("2", "g", "", 5), Network("3", "g", "", -5)
     inside = Network("4", "", "g6", 9)

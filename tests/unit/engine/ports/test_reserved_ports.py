@@ -1,4 +1,4 @@
-"""Which ports dockerd is kept from; that it passes them over, the e2e tests show."""
+"""Which ports are reserved against dockerd's choice; e2e tests show that dockerd skips them."""
 
 import errno
 import socket
@@ -15,32 +15,32 @@ from vm.host import net
 DEFAULT = ("127.0.0.1", "::1")
 
 
-def asked(*bindings: Binding, every: bool = False) -> InspectedContainer:
+def inspected(*bindings: Binding, every: bool = False) -> InspectedContainer:
     return InspectedContainer("1", InspectedHostConfig({"80/tcp": bindings}, "bridge", every))
 
 
-def test_what_dockerd_has_to_choose() -> None:
-    assert list(choices(asked(Binding("", "8080")), DEFAULT)) == []
-    assert list(choices(asked(Binding("", "")), DEFAULT)) == [Choice("tcp", DEFAULT, ANY)]
-    within = asked(Binding("127.0.0.2", "8000-8010"))
+def test_ports_that_dockerd_chooses() -> None:
+    assert list(choices(inspected(Binding("", "8080")), DEFAULT)) == []
+    assert list(choices(inspected(Binding("", "")), DEFAULT)) == [Choice("tcp", DEFAULT, ANY)]
+    within = inspected(Binding("127.0.0.2", "8000-8010"))
     assert list(choices(within, DEFAULT)) == [Choice("tcp", ("127.0.0.2",), range(8000, 8011))]
-    assert {choice.protocol for choice in choices(asked(every=True), DEFAULT)} == {"tcp", "udp"}
+    assert {choice.protocol for choice in choices(inspected(every=True), DEFAULT)} == {"tcp", "udp"}
 
 
 class Holder:
-    """The guest's end: what it was sent, and whether the host is still connected."""
+    """The guest's port holder: the lines received, and whether the host is still connected."""
 
     def __init__(self) -> None:
-        self.ours, self._its = socket.socketpair()
+        self.host_end, self._guest_end = socket.socketpair()
         self.lines: list[str] = []
         self.ended = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def dial(self) -> Stream:
-        return SocketStream(self.ours)
+        return SocketStream(self.host_end)
 
     def _serve(self) -> None:
-        with self._its, self._its.makefile("rw") as file:
+        with self._guest_end, self._guest_end.makefile("rw") as file:
             for line in iter(file.readline, "\n"):
                 self.lines.append(line.strip())
             file.write("held\n")
@@ -67,24 +67,24 @@ def taken() -> Iterator[int]:
 def test_a_port_in_use_is_reserved_until_it_is_released(taken: int) -> None:
     holder = Holder()
     reserved = ReservedPorts(holder.dial, lambda: frozenset())
-    release = reserved.hold(asked(Binding("", f"{taken}-{taken}")), DEFAULT)
+    release = reserved.hold(inspected(Binding("", f"{taken}-{taken}")), DEFAULT)
     assert holder.lines == [f"tcp {taken}"]
     assert not holder.ended.is_set()
     release()
     assert holder.ended.wait(5)
 
 
-def test_a_port_of_a_container_is_dockerds_affair(taken: int) -> None:
-    """It knows of it; and held by us, the container that is to have it could not start."""
+def test_a_port_of_a_container_is_not_reserved(taken: int) -> None:
+    """dockerd skips it by itself, and a reservation would keep its container from starting."""
 
-    def nobody() -> Stream:
-        raise AssertionError("nothing is to be held")
+    def unused() -> Stream:
+        raise AssertionError("no port is to be reserved")
 
-    reserved = ReservedPorts(nobody, lambda: frozenset({("tcp", taken)}))
-    reserved.hold(asked(Binding("", f"{taken}-{taken}")), DEFAULT)()
+    reserved = ReservedPorts(unused, lambda: frozenset({("tcp", taken)}))
+    reserved.hold(inspected(Binding("", f"{taken}-{taken}")), DEFAULT)()
 
 
-def test_a_failure_to_list_used_ports_is_no_obstacle(
+def test_a_failure_to_list_used_ports_reserves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: object) -> set[int]:
@@ -92,12 +92,14 @@ def test_a_failure_to_list_used_ports_is_no_obstacle(
 
     monkeypatch.setattr(net, "taken", full)
     holder = Holder()
-    ReservedPorts(holder.dial, lambda: frozenset()).hold(asked(Binding("", "")), DEFAULT)()
+    ReservedPorts(holder.dial, lambda: frozenset()).hold(inspected(Binding("", "")), DEFAULT)()
     assert holder.lines == []
 
 
-def test_a_guest_without_the_program_is_no_obstacle(taken: int) -> None:
+def test_a_guest_without_the_port_holder_reserves_nothing(taken: int) -> None:
     def refused() -> Stream:
         raise ConnectionRefusedError
 
-    ReservedPorts(refused, lambda: frozenset()).hold(asked(Binding("", f"1-{taken}")), DEFAULT)()
+    ReservedPorts(refused, lambda: frozenset()).hold(
+        inspected(Binding("", f"1-{taken}")), DEFAULT
+    )()

@@ -1,4 +1,4 @@
-"""A container whose ports are open and that then does not start."""
+"""Ports that are opened for a container which then does not start."""
 
 from collections.abc import Callable
 
@@ -12,31 +12,31 @@ from engine.ports.starts import Starts
 from tests.unit.engine.ports.test_published import WEB, FakeForwarder
 from vm.guest.protocol import Stream
 
-WANTS_WEB = InspectedContainer(
+PUBLISHES_WEB = InspectedContainer(
     "1", InspectedHostConfig({"80/tcp": (Binding("", str(WEB.host_port)),)}), Name="/web"
 )
 
 
-def nobody() -> Stream:
+def refuse() -> Stream:
     raise ConnectionRefusedError
 
 
 def starts(ports: PublishedPorts, monkeypatch: pytest.MonkeyPatch) -> Starts:
-    """For a dockerd that runs nothing, and knows of one container."""
+    """For a dockerd that runs nothing and has one created container."""
     made = Starts(
-        dial=nobody,
-        dial_ports=nobody,
+        dial=refuse,
+        dial_ports=refuse,
         ports=ports,
         default=lambda: (WEB.host_address,),
-        services=Services(nobody),
+        services=Services(refuse),
         look=lambda: ports.sync([]),
         must_share=lambda *_: None,
     )
-    monkeypatch.setattr(made, "_ask", lambda container: WANTS_WEB)
+    monkeypatch.setattr(made, "_ask", lambda container: PUBLISHES_WEB)
     return made
 
 
-def test_its_port_is_open_until_dockerd_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_port_is_open_until_dockerd_has_responded(monkeypatch: pytest.MonkeyPatch) -> None:
     forwarder = FakeForwarder()
     done = starts(PublishedPorts(forwarder, lambda: None), monkeypatch).about_to("web")
     assert forwarder.carried == {WEB}

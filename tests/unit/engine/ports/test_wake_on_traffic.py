@@ -1,4 +1,4 @@
-"""A connection to a port of a sleeping machine wakes it, and is forwarded to it."""
+"""A connection to a port of a paused or suspended machine wakes it and is forwarded to it."""
 
 import socket
 import threading
@@ -46,40 +46,40 @@ class Scene:
         self.port = net.free_port()
         self.forward = Forward(HERE, self.port, 65535)
         self.wakes = threading.Semaphore(0)
-        self.is_back = threading.Event()
+        self.is_resumed = threading.Event()
         self.state = MachineState.RUNNING
         self.port_waker = PortWaker(
-            self.directory, self.traffic, self._awake, self._until_it_is_back
+            self.directory, self.traffic, self._awake, self._wait_until_resumed
         )
 
-    def tell(self, state: MachineState) -> None:
+    def change_state(self, state: MachineState) -> None:
         self.state = state
         self.port_waker.follow(state, [self.forward])
 
     def auto_suspend(self) -> None:
         self.directory.auto_suspended.touch()
-        self.tell(MachineState.STOPPING)
-        self.tell(MachineState.STOPPED)
+        self.change_state(MachineState.STOPPING)
+        self.change_state(MachineState.STOPPED)
 
     def resume(self, guest_port: int = 65535) -> socket.socket:
         """The machine runs again and has the port; `guest_port` may have changed."""
-        self.tell(MachineState.STARTING)
+        self.change_state(MachineState.STARTING)
         self.port_waker.release(Forward(HERE, self.port, guest_port))
         served = socket.create_server((HERE, self.port))
         served.settimeout(LATE)
-        self.tell(MachineState.RUNNING)
-        self.is_back.set()
+        self.change_state(MachineState.RUNNING)
+        self.is_resumed.set()
         return served
 
     def connect(self) -> socket.socket:
         return socket.create_connection((HERE, self.port), LATE)
 
     def _awake(self) -> None:
-        """As the saver does it: returns at once where a start is under way."""
+        """Like the resource saver's: returns at once while a start is under way."""
         self.wakes.release()
 
-    def _until_it_is_back(self) -> None:
-        assert self.is_back.wait(LATE)
+    def _wait_until_resumed(self) -> None:
+        assert self.is_resumed.wait(LATE)
 
 
 @pytest.fixture
@@ -90,28 +90,30 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     made.port_waker.close()
 
 
-def test_traffic_wakes_and_each_pause_listens_again(scene: Scene) -> None:
+def test_traffic_wakes_the_machine_and_each_pause_listens_again(scene: Scene) -> None:
     for _ in range(2):
-        scene.tell(MachineState.PAUSED)
+        scene.change_state(MachineState.PAUSED)
         assert scene.port_waker.is_ready()
         assert not scene.wakes.acquire(blocking=False)
-        scene.tell(MachineState.RUNNING)  # as soon as it is woken
+        scene.change_state(MachineState.RUNNING)  # as after a wake
         scene.traffic.frames.release()
         assert scene.wakes.acquire(timeout=LATE)
 
 
-def test_a_backend_that_fails_to_listen_is_asked_again(
+def test_a_backend_that_fails_to_listen_is_retried(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "AGAIN", 0.01)
     scene.traffic.failures = 2
-    scene.tell(MachineState.PAUSED)
+    scene.change_state(MachineState.PAUSED)
     assert scene.port_waker.is_ready()
     scene.traffic.frames.release()
     assert scene.wakes.acquire(timeout=LATE)
 
 
-def test_it_is_not_ready_before_it_listens(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_port_waker_is_not_ready_before_it_listens(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "READY", 0.01)
     assert not scene.port_waker.is_ready()
 
@@ -130,17 +132,17 @@ def test_two_connections_at_once_are_both_forwarded(scene: Scene) -> None:
         assert [client.recv(100) for client in (first, second)] == [b"served"] * 2
 
 
-def test_where_the_machine_does_not_resume_the_connection_is_closed(scene: Scene) -> None:
-    """It is not forwarded to our own listener."""
+def test_the_connection_is_closed_if_the_machine_does_not_resume(scene: Scene) -> None:
+    """The connection is not forwarded to the waker's own listener."""
     scene.auto_suspend()
-    scene.is_back.set()
+    scene.is_resumed.set()
     with scene.connect() as client:
         assert client.recv(100) == b""
     assert scene.wakes.acquire(blocking=False)
     assert not scene.wakes.acquire(blocking=False)
 
 
-def test_the_next_supervisor_knows_the_ports(scene: Scene) -> None:
+def test_the_next_supervisor_listens_on_the_saved_ports(scene: Scene) -> None:
     scene.auto_suspend()
     scene.port_waker.close()
     assert net.is_free(HERE, scene.port)
@@ -154,7 +156,7 @@ def test_a_stop_by_the_user_closes_the_ports(scene: Scene) -> None:
     scene.auto_suspend()
     assert not net.is_free(HERE, scene.port)
     scene.directory.auto_suspended.unlink()
-    scene.tell(MachineState.STOPPED)
+    scene.change_state(MachineState.STOPPED)
     assert net.is_free(HERE, scene.port)
 
 
@@ -176,7 +178,7 @@ def test_a_port_that_is_in_use_is_left_alone(scene: Scene) -> None:
     with socket.create_server((HERE, scene.port)):
         scene.auto_suspend()
         scene.port_waker.release(scene.forward)
-        scene.tell(MachineState.STARTING)
+        scene.change_state(MachineState.STARTING)
 
 
 def test_udp_is_not_listened_on(scene: Scene) -> None:
