@@ -1,4 +1,4 @@
-"""Which certificates a machine gets, and when; the trust store is a file of the test's own."""
+"""Which certificates a machine gets, and when; the trust store is a temporary file."""
 
 import hashlib
 import time
@@ -16,7 +16,7 @@ from vm.host import trust_store
 from vm.host.process import Completed
 from vm.image import CERTIFICATES
 
-EVERYBODYS = Authority("Everybody's")
+PUBLIC = Authority("Public")
 OURS = Authority("Ours")
 
 
@@ -27,25 +27,25 @@ class ScriptedGuest:
 
     def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
         self.given.append(stdin)
-        return Completed(argv, self._code, b"", b"said why")
+        return Completed(argv, self._code, b"", b"the reason")
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store.pem"))
-    (tmp_path / CERTIFICATES).write_bytes(EVERYBODYS.pem)
+    (tmp_path / CERTIFICATES).write_bytes(PUBLIC.pem)
     return tmp_path / "store.pem"
 
 
-def test_only_what_the_image_lacks_is_sent(store: Path) -> None:
-    store.write_bytes(b"# Ours\r\n" + OURS.pem.replace(b"\n", b"\r\n") + EVERYBODYS.pem + OURS.pem)
-    assert trust_store.read() == (OURS.der, EVERYBODYS.der)
+def test_only_certificates_missing_from_the_image_are_sent(store: Path) -> None:
+    store.write_bytes(b"# Ours\r\n" + OURS.pem.replace(b"\n", b"\r\n") + PUBLIC.pem + OURS.pem)
+    assert trust_store.read() == (OURS.der, PUBLIC.der)
     assert certificates.wanted(store.parent) == Trusted(OURS.pem)
-    store.write_bytes(EVERYBODYS.pem)
+    store.write_bytes(PUBLIC.pem)
     assert certificates.wanted(store.parent) == Trusted()
 
 
-def test_one_that_has_ended_is_left_out_and_told(store: Path) -> None:
+def test_an_expired_certificate_is_left_out_and_reported(store: Path) -> None:
     store.write_bytes(Authority("Old & tired", days=-1).pem + OURS.pem)
     found = certificates.wanted(store.parent)
     assert found.pem == OURS.pem
@@ -57,7 +57,7 @@ def test_one_that_has_ended_is_left_out_and_told(store: Path) -> None:
     assert certificates.select([OURS.der], later + certificates.NEWS) == Trusted()
 
 
-def test_what_is_no_certificate_is_left_out(store: Path) -> None:
+def test_an_invalid_certificate_is_left_out(store: Path) -> None:
     wrong = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
     store.write_bytes(wrong % b"AAAA" + wrong % b"A" + OURS.pem + OURS.pem[:100])
     assert certificates.wanted(store.parent) == Trusted(OURS.pem)
@@ -69,39 +69,41 @@ def test_a_servers_own_certificate_may_be_trusted(store: Path) -> None:
     assert certificates.wanted(store.parent) == Trusted(server)
 
 
-def test_a_store_that_cannot_be_read_is_told(store: Path) -> None:
+def test_an_unreadable_trust_store_is_reported(store: Path) -> None:
     [problem] = certificates.wanted(store.parent).problems
     assert "cannot be read" in problem.summary
     assert "SSL_CERT_FILE" in problem.hint
 
 
-def test_an_image_of_an_older_galley(store: Path, tmp_path: Path) -> None:
+def test_an_image_of_an_older_galley_gets_no_certificates(store: Path, tmp_path: Path) -> None:
     store.write_bytes(OURS.pem)
     assert certificates.wanted(tmp_path / "elsewhere") == Trusted()
 
 
-def said(pem: bytes) -> str:
+def console_line(pem: bytes) -> str:
     return "certificates " + hashlib.sha256(pem).hexdigest()
 
 
 @pytest.mark.parametrize(
-    ("console", "pem", "is_news"),
+    ("console", "pem", "is_sent"),
     [
         ([], b"", False),
-        ([said(b"")], b"", False),
-        ([said(OURS.pem), "engine"], OURS.pem, False),
+        ([console_line(b"")], b"", False),
+        ([console_line(OURS.pem), "engine"], OURS.pem, False),
         ([], OURS.pem, True),
-        ([said(OURS.pem)], b"", True),
-        ([said(OURS.pem), said(b"")], OURS.pem, True),
+        ([console_line(OURS.pem)], b"", True),
+        ([console_line(OURS.pem), console_line(b"")], OURS.pem, True),
     ],
 )
-def test_a_machine_gets_what_it_lacks(console: list[str], pem: bytes, is_news: bool) -> None:
+def test_a_machine_gets_certificates_that_its_console_does_not_report(
+    console: list[str], pem: bytes, is_sent: bool
+) -> None:
     guest = ScriptedGuest()
-    assert certificates.update_guest(cast(Guest, guest), pem, console) is is_news
-    assert guest.given == [pem] * is_news
+    assert certificates.update_guest(cast(Guest, guest), pem, console) is is_sent
+    assert guest.given == [pem] * is_sent
 
 
-def test_a_machine_that_takes_none() -> None:
+def test_a_machine_that_rejects_certificates_is_an_error() -> None:
     with pytest.raises(EngineFailed, match="does not take") as caught:
         certificates.update_guest(cast(Guest, ScriptedGuest(1)), OURS.pem, [])
-    assert "said why" in caught.value.details
+    assert "the reason" in caught.value.details

@@ -1,4 +1,4 @@
-"""The guest's file of names follows the containers and the setting."""
+"""The guest's hosts file follows the containers and the setting."""
 
 from typing import cast
 
@@ -18,11 +18,11 @@ from vm.messages import Message
 class ScriptedGuest:
     def __init__(self) -> None:
         self.files: list[bytes] = []
-        self.is_lost = False
+        self.is_unreachable = False
 
     def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
-        if self.is_lost:
-            raise GuestUnreachable(Message("", "It is away."))
+        if self.is_unreachable:
+            raise GuestUnreachable(Message("", "The guest does not answer."))
         assert argv == ("tee", container_dns.FILE)
         self.files.append(stdin)
         return Completed(argv, 0, stdin, b"")
@@ -57,19 +57,21 @@ def names(settings: SettingsStore, guest: ScriptedGuest) -> LocalNames:
     return LocalNames(settings, ScriptedMachine(guest))
 
 
-def test_every_address_and_no_name_that_is_none() -> None:
+def test_every_address_has_a_line_and_invalid_names_have_none() -> None:
     assert container_dns.hosts([WEB, container("hosts-own", "")]) == WEBS
     assert container_dns.hosts([container("a..b", "172.17.0.2")]) == b""
     assert container_dns.hosts([container("a" * 64, "172.17.0.2")]) == b""
     assert container_dns.hosts([container("a." * 120 + "a", "172.17.0.2")]) == b""
 
 
-def test_switched_off_nothing_is_written(names: LocalNames, guest: ScriptedGuest) -> None:
+def test_nothing_is_written_while_the_setting_is_off(
+    names: LocalNames, guest: ScriptedGuest
+) -> None:
     names.follow([WEB])
     assert guest.files == []
 
 
-def test_it_follows_the_setting_and_the_containers(
+def test_the_file_follows_the_setting_and_the_containers(
     names: LocalNames, settings: SettingsStore, guest: ScriptedGuest
 ) -> None:
     names.follow([WEB])
@@ -86,7 +88,7 @@ def test_it_follows_the_setting_and_the_containers(
     assert len(guest.files) == 4
 
 
-def test_another_machine_knows_nothing(
+def test_names_are_written_again_for_another_machine(
     names: LocalNames, settings: SettingsStore, guest: ScriptedGuest
 ) -> None:
     settings.set("local_names", "true")
@@ -96,12 +98,12 @@ def test_another_machine_knows_nothing(
     assert guest.files == [WEBS, WEBS]
 
 
-def test_what_could_not_be_told_is_told_later(
+def test_a_failed_write_is_retried(
     names: LocalNames, settings: SettingsStore, guest: ScriptedGuest
 ) -> None:
     settings.set("local_names", "true")
-    guest.is_lost = True
+    guest.is_unreachable = True
     names.follow([WEB])
-    guest.is_lost = False
+    guest.is_unreachable = False
     names.follow([WEB])
     assert guest.files == [WEBS]

@@ -14,10 +14,10 @@ from vm.host.process import Completed
 
 
 class ScriptedGuest:
-    """Ends `daemon-config apply` as it is told to, and remembers what it was given."""
+    """Scripts the result of `daemon-config apply` and records its input."""
 
-    def __init__(self, code: int = 0, said: str = "") -> None:
-        self._done = code, said
+    def __init__(self, code: int = 0, output: str = "") -> None:
+        self._done = code, output
         self.given: list[str] = []
 
     def run(self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60) -> Completed:
@@ -32,7 +32,7 @@ def apply(guest: ScriptedGuest, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "{}", '{"debug": true}', '{"labels": ["a=b"]}\n'])
-def test_what_is_fine(text: str) -> None:
+def test_valid_text_passes(text: str) -> None:
     assert daemon_json.check(text) is None
     assert daemon_json.place(text) is None
 
@@ -41,7 +41,7 @@ def test_what_is_fine(text: str) -> None:
     ("text", "line", "column"),
     [('{\n  "a": 1\n  "b": 2\n}', 3, 3), ('{"a": }', 1, 7), ("\n\n{", 3, 2), ('{"a": 1}}', 1, 9)],
 )
-def test_where_it_stops_being_json(text: str, line: int, column: int) -> None:
+def test_a_syntax_error_is_reported_with_line_and_column(text: str, line: int, column: int) -> None:
     problem = daemon_json.check(text)
     assert problem is not None
     assert problem.summary.startswith(f"Line {line}, column {column}: ")
@@ -49,73 +49,73 @@ def test_where_it_stops_being_json(text: str, line: int, column: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "1", '"a"', "null"])
-def test_it_has_to_be_an_object(text: str) -> None:
+def test_the_text_has_to_be_an_object(text: str) -> None:
     problem = daemon_json.check(text)
     assert problem is not None
     assert "object" in problem.summary
 
 
 @pytest.mark.parametrize("name", sorted(daemon_json.OWNED))
-def test_what_galley_owns_is_refused_with_the_reason(name: str) -> None:
+def test_a_key_that_galley_owns_is_refused_with_the_reason(name: str) -> None:
     problem = daemon_json.check(json.dumps({name: "x"}))
     assert problem is not None
     assert f'"{name}"' in problem.summary
     assert problem.hint == daemon_json.OWNED[name].summary
 
 
-def test_a_name_that_is_there_twice() -> None:
+def test_a_duplicate_key_is_refused() -> None:
     problem = daemon_json.check('{"debug": true, "debug": false}')
     assert problem is not None
     assert '"debug" is there twice' in problem.summary
 
 
-def test_too_much_of_it() -> None:
-    around = json.dumps({"labels": [""]})
-    longest = json.dumps({"labels": ["x" * (daemon_json.LONGEST - len(around))]})
+def test_a_text_that_is_too_long_is_refused() -> None:
+    empty = json.dumps({"labels": [""]})
+    longest = json.dumps({"labels": ["x" * (daemon_json.LONGEST - len(empty))]})
     assert daemon_json.check(longest) is None
     problem = daemon_json.check(longest + " ")
     assert problem is not None
     assert problem.summary == "daemon.json is longer than 30 KiB."
 
 
-def test_it_is_kept(home: Home) -> None:
+def test_the_file_is_written_and_read(home: Home) -> None:
     assert daemon_json.read(home) == "{}\n"
     daemon_json.write(home, '{"debug": true}\n')
     assert daemon_json.read(home) == '{"debug": true}\n'
 
 
-def test_a_file_that_is_no_text(home: Home) -> None:
+def test_a_file_that_is_not_utf_8_is_refused(home: Home) -> None:
     home.daemon_config.write_bytes(b"\xff\xfe{")
     with pytest.raises(SettingsError, match="cannot be read"):
         daemon_json.read(home)
 
 
-def test_whether_containers_live_through_it() -> None:
+def test_containers_survive_unless_live_restore_changes() -> None:
     assert daemon_json.keeps_containers("{}", '{"debug": true}')
     assert not daemon_json.keeps_containers("{}", '{"live-restore": false}')
     assert not daemon_json.keeps_containers('{"live-restore": false}', "{}")
 
 
-def test_nothing_to_complain_about() -> None:
+def test_accepted_text_is_sent_to_the_guest() -> None:
     guest = ScriptedGuest()
     apply(guest, '{"debug": true}\n')
     assert guest.given == ['{"debug": true}']
 
 
-def test_dockerd_refuses_it_in_its_own_words() -> None:
-    said = (
+def test_a_refusal_has_the_message_of_dockerd() -> None:
+    output = (
         "unable to configure the Docker daemon with file /run/galley/dockerd.json.joined: "
         "the following directives don't match any configuration option: nope\n"
     )
     with pytest.raises(SettingsError) as caught:
-        apply(ScriptedGuest(65, said), '{"nope": 1}')
+        apply(ScriptedGuest(65, output), '{"nope": 1}')
     assert caught.value.summary == (
         "dockerd refuses these settings: the following directives don't match any configuration "
         "option: nope."
     )
 
 
-def test_dockerd_dies_of_it_and_the_old_is_back() -> None:
+def test_settings_that_dockerd_does_not_start_with_are_rolled_back() -> None:
     with pytest.raises(EngineFailed) as caught:
         apply(ScriptedGuest(66, "failed to start daemon: invalid bip\n"), '{"bip": "x"}')
     assert caught.value.summary == "dockerd does not start with these settings: invalid bip."
@@ -123,12 +123,12 @@ def test_dockerd_dies_of_it_and_the_old_is_back() -> None:
     assert caught.value.details == "the log"
 
 
-def test_not_even_the_old_starts() -> None:
+def test_a_failed_rollback_is_reported() -> None:
     with pytest.raises(EngineFailed, match="does not start any more: boom"):
         apply(ScriptedGuest(67, "boom"), "{}")
 
 
-def test_a_machine_of_an_older_galley() -> None:
+def test_a_machine_of_an_older_galley_is_an_error() -> None:
     with pytest.raises(EngineFailed, match="older Galley"):
         apply(ScriptedGuest(127, "sh: not found"), "{}")
 
@@ -137,7 +137,7 @@ def live_restore(guest: ScriptedGuest) -> None:
     daemon_json.live_restore(cast(Guest, guest), "off")
 
 
-def test_a_reload_without_live_restore() -> None:
+def test_a_failure_to_turn_off_live_restore_is_reported() -> None:
     live_restore(ScriptedGuest(0, ""))
     with pytest.raises(EngineFailed, match="does not turn off live-restore") as caught:
         live_restore(ScriptedGuest(65, "unable to configure"))
@@ -148,7 +148,7 @@ def test_a_reload_without_live_restore() -> None:
 
 
 def configured(text: str) -> str:
-    """What a guest says that has it."""
+    """The console line of a guest that has this configuration."""
     return "configured " + hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -164,7 +164,7 @@ def configured(text: str) -> str:
         ([configured('{"debug": true}'), configured("{}")], '{"debug": true}', '{"debug": true}'),
     ],
 )
-def test_a_machine_is_brought_what_it_lacks(
+def test_a_machine_gets_a_configuration_that_its_console_does_not_report(
     console: list[str], text: str, given: str | None
 ) -> None:
     guest = ScriptedGuest()
@@ -172,7 +172,7 @@ def test_a_machine_is_brought_what_it_lacks(
     assert guest.given == ([] if given is None else [given])
 
 
-def test_proxies_are_below_the_users_own() -> None:
+def test_the_users_own_proxies_take_precedence() -> None:
     ours = {"http-proxy": "http://a:1", "no-proxy": "localhost"}
     assert daemon_json.joined("{}\n", {}) == "{}\n"
     assert json.loads(daemon_json.joined("", ours)) == {"proxies": ours}
@@ -185,7 +185,7 @@ def test_proxies_are_below_the_users_own() -> None:
         daemon_json.joined("{", ours)
 
 
-def test_what_the_guest_refused_at_its_start() -> None:
+def test_a_refusal_during_boot_is_read_from_the_console() -> None:
     refused = "daemon.json refused: failed to start daemon: invalid bip"
     problem = daemon_json.refusal(["kernel", refused, "engine"])
     assert problem is not None
@@ -197,7 +197,7 @@ def test_what_the_guest_refused_at_its_start() -> None:
 @pytest.mark.parametrize(
     "text", [f'{{"mtu": {"1" * 5000}}}', f'{{"a": {"[" * 15000}}}', '{"a": "\ud800"}']
 )
-def test_what_no_reader_takes_is_refused_in_a_sentence(text: str) -> None:
+def test_json_that_no_parser_accepts_is_refused(text: str) -> None:
     problem = daemon_json.check(text)
     assert problem is not None
     assert "cannot be read" in problem.summary

@@ -1,4 +1,4 @@
-"""docker's config.json has our proxies under our endpoint, and everything else as it was."""
+"""docker's config.json has Galley's proxies under its endpoint; everything else is unchanged."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "docker"
 
 
-def test_they_come_and_go(home: Home, folder: Path) -> None:
+def test_proxies_are_added_and_removed(home: Home, folder: Path) -> None:
     docker_config_proxies.follow(home, Proxies())
     assert not config_json.path().exists()
     folder.mkdir()
@@ -34,7 +34,7 @@ def test_they_come_and_go(home: Home, folder: Path) -> None:
     assert config_json.read() == own
 
 
-def test_what_is_right_is_not_written_again(home: Home) -> None:
+def test_an_up_to_date_file_is_not_rewritten(home: Home) -> None:
     docker_config_proxies.follow(home, PROXIES)
     before = config_json.path().stat().st_mtime_ns
     docker_config_proxies.follow(home, PROXIES)

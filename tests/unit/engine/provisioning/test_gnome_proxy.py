@@ -1,4 +1,4 @@
-"""Output of `gsettings` of GNOME 48. With a real one: `test_proxies.py`."""
+"""Output of `gsettings` of GNOME 48. `test_proxies.py` runs a real `gsettings`."""
 
 import errno
 
@@ -15,7 +15,7 @@ NEVER = "org.gnome.system.proxy ignore-hosts ['localhost', '127.0.0.0/8', '::1',
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("output", "found"),
     [
         ("", {}),
         ("nothing\n\nof it makes sense (\n" + MANUAL, {}),
@@ -34,11 +34,11 @@ NEVER = "org.gnome.system.proxy ignore-hosts ['localhost', '127.0.0.0/8', '::1',
         (MANUAL + HTTP + "org.gnome.system.proxy ignore-hosts @as []\n", {"http": "http://h:8080"}),
     ],
 )
-def test_what_is_said(said: str, found: dict[str, str]) -> None:
-    assert gnome_proxy.parse(said) == found
+def test_gsettings_output_is_parsed(output: str, found: dict[str, str]) -> None:
+    assert gnome_proxy.parse(output) == found
 
 
-def test_no_process_can_be_made_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_found_if_gsettings_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(words: object, **how: object) -> None:
         raise OSError(errno.EMFILE, "too many files")
 

@@ -30,7 +30,7 @@ def update_guest(guest: ScriptedGuest, words: str, *console: str) -> list[tuple[
     return guest.ran
 
 
-def test_words_of_the_setting(home: Home) -> None:
+def test_the_setting_as_arguments_for_the_guest(home: Home) -> None:
     settings = SettingsStore(home)
     assert host_loopback.wanted(settings, PROXIES) == "on"
     settings.set("host_loopback", "false")
@@ -49,18 +49,18 @@ def test_words_of_the_setting(home: Home) -> None:
         (Proxies(no_proxy="localhost"), ()),
     ],
 )
-def test_proxies_of_this_computers_loopback(proxies: Proxies, ports: tuple[int, ...]) -> None:
+def test_ports_of_proxies_on_the_hosts_loopback(proxies: Proxies, ports: tuple[int, ...]) -> None:
     assert proxies.loopback_ports == ports
 
 
-def test_a_machine_that_has_it_is_asked_nothing() -> None:
+def test_a_machine_that_reports_the_setting_gets_no_command() -> None:
     guest = ScriptedGuest()
     assert update_guest(guest, "on") == []
     assert update_guest(guest, "on", "host-loopback off", "host-loopback on", "engine") == []
     assert update_guest(guest, "off 3128", "host-loopback off 3128") == []
 
 
-def test_a_machine_that_lacks_it_gets_it() -> None:
+def test_a_machine_that_lacks_the_setting_gets_it() -> None:
     assert update_guest(ScriptedGuest(), "off") == [(host_loopback.COMMAND, "off")]
     guest = ScriptedGuest()
     update_guest(guest, "off 3128 20001", "host-loopback off 3128")
@@ -69,7 +69,7 @@ def test_a_machine_that_lacks_it_gets_it() -> None:
     assert guest.ran == [(host_loopback.COMMAND, *each) for each in words]
 
 
-def test_a_machine_that_does_not_take_it() -> None:
+def test_a_machine_that_rejects_the_setting_is_an_error() -> None:
     with pytest.raises(EngineFailed, match="this computer's services") as caught:
         update_guest(ScriptedGuest(127), "off")
     assert "no such rule" in caught.value.details

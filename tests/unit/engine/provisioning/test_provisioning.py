@@ -1,4 +1,4 @@
-"""The boot files of a machine that is about to start; what it does with it, the e2e tests show."""
+"""The boot files that are written before a start; e2e tests show what the guest does with them."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> SettingsStore:
 
 @pytest.fixture
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """That of a computer which trusts nobody but OURS, whom its guest does not know."""
+    """An image without certificates, on a host that trusts only OURS."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store.pem"))
     (tmp_path / "store.pem").write_bytes(OURS.pem)
     (tmp_path / CERTIFICATES).write_bytes(b"")
@@ -42,7 +42,7 @@ def boot_files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def test_a_machine_is_handed_what_it_would_be_brought(
+def test_boot_files_match_what_update_guest_would_send(
     home: Home, settings: SettingsStore, image: Path
 ) -> None:
     folder = home.machine / "handover"
@@ -54,11 +54,11 @@ def test_a_machine_is_handed_what_it_would_be_brought(
         settings.set("proxy", "manual")
         configuration.write_boot_files(folder, image)
         found = boot_files(folder)
-        has = [certificates.BOOT_FILE, daemon_json.BOOT_FILE]
-        said = [hashlib.sha256(found[name]).hexdigest() for name in has]
-        console = ["certificates " + said[0], "configured " + said[1]]
-        nobody = cast(Guest, None)  # who has it already is asked nothing
-        configuration.update_guest(nobody, image, lambda: console)
+        names = [certificates.BOOT_FILE, daemon_json.BOOT_FILE]
+        digests = [hashlib.sha256(found[name]).hexdigest() for name in names]
+        console = ["certificates " + digests[0], "configured " + digests[1]]
+        unused = cast(Guest, None)  # the console reports both, so the guest gets no command
+        configuration.update_guest(unused, image, lambda: console)
     assert configuration.problems == ()
     assert found[certificates.BOOT_FILE] == OURS.pem
     config = json.loads(found[daemon_json.BOOT_FILE])
@@ -66,7 +66,7 @@ def test_a_machine_is_handed_what_it_would_be_brought(
     assert config["proxies"]["http-proxy"] == f"http://10.0.2.2:{port}"
 
 
-def test_what_is_wanted_no_more_is_handed_no_more(
+def test_a_boot_file_that_is_no_longer_needed_is_removed(
     home: Home, settings: SettingsStore, image: Path
 ) -> None:
     daemon_json.write(home, '{"labels": ["a=1"]}')
@@ -80,7 +80,7 @@ def test_what_is_wanted_no_more_is_handed_no_more(
     assert boot_files(folder) == {}
 
 
-def test_what_nobody_can_read_is_not_handed(
+def test_an_invalid_daemon_json_is_no_boot_file(
     home: Home, settings: SettingsStore, image: Path
 ) -> None:
     daemon_json.write(home, '{"labels"')
@@ -89,28 +89,27 @@ def test_what_nobody_can_read_is_not_handed(
     assert set(boot_files(home.machine / "handover")) == {certificates.BOOT_FILE}
 
 
-def test_what_containers_may_reach_of_this_computer(
+def test_the_host_loopback_setting_is_a_boot_file_or_a_problem(
     home: Home, settings: SettingsStore, image: Path
 ) -> None:
-    """A machine that starts finds it before dockerd runs; one that does not take it is a problem,
-    and gets all the rest."""
+    """A running machine that rejects the setting is a problem, and still gets everything else."""
     settings.set("host_loopback", "false")
     configuration = Configuration(home, settings, FakeBackend())
     folder = home.machine / "handover"
     configuration.write_boot_files(folder, image)
     found = boot_files(folder)
     assert found[host_loopback.BOOT_FILE] == b"off"
-    brought: list[str] = []
+    commands: list[str] = []
 
     class Refusing:
         def run(
             self, argv: tuple[str, ...], *, stdin: bytes = b"", timeout: float = 60
         ) -> Completed:
-            brought.append(argv[0])
+            commands.append(argv[0])
             return Completed(argv, int(argv[0] == host_loopback.COMMAND), b"", b"")
 
     configuration.update_guest(cast(Guest, Refusing()), image, list)
-    assert brought == [host_loopback.COMMAND, certificates.COMMAND, daemon_json.COMMAND]
+    assert commands == [host_loopback.COMMAND, certificates.COMMAND, daemon_json.COMMAND]
     summaries = [problem.summary for problem in configuration.problems]
     assert summaries == [
         "The machine does not change whether containers reach this computer's services."

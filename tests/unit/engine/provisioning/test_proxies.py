@@ -1,4 +1,4 @@
-"""Which proxies hold, and how they look from inside the machine."""
+"""Which proxies apply, and their addresses as the guest sees them."""
 
 import socket
 import subprocess
@@ -23,13 +23,15 @@ def settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> SettingsStore:
     return SettingsStore(home)
 
 
-def test_no_proxy_is_no_variable(settings: SettingsStore) -> None:
+def test_without_a_proxy_there_are_no_variables(settings: SettingsStore) -> None:
     proxies, problem = proxy.wanted(settings)
     assert (proxies, problem) == (Proxies(), None)
     assert proxies.variables() == {}
 
 
-def test_those_of_the_system(settings: SettingsStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment(
+    settings: SettingsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "example.com:3128")
     monkeypatch.setenv("https_proxy", "http://localhost:3129/")
     monkeypatch.setenv("NO_PROXY", "a.example.com, b.example.com")
@@ -44,7 +46,7 @@ def test_those_of_the_system(settings: SettingsStore, monkeypatch: pytest.Monkey
     assert proxy.wanted(settings) == (Proxies(), None)
 
 
-def test_those_of_the_desktop_where_the_environment_names_none(
+def test_gnome_proxies_apply_if_the_environment_has_none(
     settings: SettingsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "mine.example.com")
@@ -73,7 +75,7 @@ def test_those_of_the_desktop_where_the_environment_names_none(
     assert proxy.wanted(settings) == (Proxies(), None)
 
 
-def test_those_of_the_settings(settings: SettingsStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_settings(settings: SettingsStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://example.com:1")
     settings.set("proxy", "manual")
     settings.set("http_proxy", "http://127.0.0.2")
@@ -86,23 +88,23 @@ def test_those_of_the_settings(settings: SettingsStore, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "reason"),
     [("https://me:hidden@h:1", "log in only to"), ("hidden://example.com", "is invalid")],
 )
-def test_one_that_cannot_be_used_is_told(
-    settings: SettingsStore, monkeypatch: pytest.MonkeyPatch, given: str, said: str
+def test_an_unusable_proxy_is_reported(
+    settings: SettingsStore, monkeypatch: pytest.MonkeyPatch, given: str, reason: str
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", given)
     monkeypatch.setenv("HTTPS_PROXY", "http://example.com:2")
     proxies, problem = proxy.wanted(settings)
     assert proxies == Proxies(https="http://example.com:2")
     assert problem is not None
-    assert said in problem.summary
+    assert reason in problem.summary
     assert problem.hint
     assert "hidden" not in repr(problem)
 
 
-def test_a_login_that_this_computer_knows(
+def test_the_password_of_a_proxy_in_the_environment(
     settings: SettingsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hid%40den@example.com:1")
@@ -113,7 +115,7 @@ def test_a_login_that_this_computer_knows(
     assert "https_proxy" not in proxies.variables()  # without the forwarder no container gets it
 
 
-def test_whether_it_answers() -> None:
+def test_an_unreachable_proxy_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         there = f"http://127.0.0.1:{server.getsockname()[1]}"
         assert proxy.why_down(Proxies(there, there)) is None
@@ -124,7 +126,7 @@ def test_whether_it_answers() -> None:
     assert proxy.why_down(Proxies()) is None
 
 
-def test_small_letters_come_before_capital_ones() -> None:
+def test_lower_case_variables_take_precedence() -> None:
     found = proxy.of_environment(
         {"HTTP_PROXY": "http://big:1", "http_proxy": "http://small:1", "NO_PROXY": "here", "X": "y"}
     )

@@ -26,17 +26,17 @@ LOGIN = b"Proxy-Authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".e
 STRANGER = """
 import socket, sys
 there, here = int(sys.argv[1]), (sys.argv[2], int(sys.argv[3]))
-door = socket.create_connection(("127.0.0.1", there), 20, here)
+connection = socket.create_connection(("127.0.0.1", there), 20, here)
 try:
-    door.sendall(b"CONNECT h:1 HTTP/1.1\\r\\n\\r\\n")
-    print(door.recv(100))
+    connection.sendall(b"CONNECT h:1 HTTP/1.1\\r\\n\\r\\n")
+    print(connection.recv(100))
 except ConnectionError:
     print(b"")
 """
 
 
 class Machine:
-    """`pid` is the machine's, which is this process unless a test says otherwise."""
+    """`pid` is the machine's process ID: this process, unless a test sets another."""
 
     pid = os.getpid()
 
@@ -44,8 +44,8 @@ class Machine:
         return Observation(MachineState.RUNNING, self.pid)
 
 
-class Recorder:
-    """A proxy that keeps what it is asked, and answers with it."""
+class EchoProxy:
+    """A proxy that responds to each request with the request itself."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -68,8 +68,8 @@ class Recorder:
 
 
 @pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    made = Recorder()
+def echo_proxy() -> Iterator[EchoProxy]:
+    made = EchoProxy()
     yield made
     made.close()
 
@@ -94,7 +94,7 @@ def login(home: Home, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iter
     made.close()
 
 
-def asked(login_port: int, request: bytes) -> bytes:
+def response_to(login_port: int, request: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", login_port), 20) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
@@ -105,62 +105,64 @@ def asked(login_port: int, request: bytes) -> bytes:
 
 
 def test_the_password_goes_to_the_proxy_and_nowhere_else(
-    login: ProxyLogin, recorder: Recorder, keyring: SecretService
+    login: ProxyLogin, echo_proxy: EchoProxy, keyring: SecretService
 ) -> None:
-    proxy_password.keep(recorder.address, PASSWORD)
-    proxies = login.follow(Proxies(recorder.address, recorder.address))
+    proxy_password.keep(echo_proxy.address, PASSWORD)
+    proxies = login.follow(Proxies(echo_proxy.address, echo_proxy.address))
     assert login.problem() is None
     assert proxies.variables()["https_proxy"] == f"http://10.0.2.2:{proxies.login_port}"
     request = b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\nProxy-Authorization: x\r\n\r\nmore"
-    assert asked(proxies.login_port, request) == (
+    assert response_to(proxies.login_port, request) == (
         b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n" + LOGIN + b"\r\n\r\nmore"
     )
     request = b"GET http://h/ HTTP/1.1\r\nproxy-connection: keep-alive\r\nAccept: */*\r\n\r\n"
-    assert asked(proxies.login_port, request) == (
+    assert response_to(proxies.login_port, request) == (
         b"GET http://h/ HTTP/1.1\r\nAccept: */*\r\n" + LOGIN + b"\r\nConnection: close\r\n\r\n"
     )
     assert PASSWORD not in repr(proxies)
 
 
-def test_others_are_not_let_in(
-    login: ProxyLogin, recorder: Recorder, machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_other_programs_are_refused(
+    login: ProxyLogin, echo_proxy: EchoProxy, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", recorder.address.replace(USER, f"{USER}:{PASSWORD}"))
-    login_port = login.follow(Proxies(https=recorder.address)).login_port
-    with socket.create_server(("127.0.0.1", 0)) as server:  # as QEMU listens for our ssh
+    monkeypatch.setenv("HTTPS_PROXY", echo_proxy.address.replace(USER, f"{USER}:{PASSWORD}"))
+    login_port = login.follow(Proxies(https=echo_proxy.address)).login_port
+    with socket.create_server(("127.0.0.1", 0)) as server:  # like QEMU's listener for ssh
         for here in (("127.0.0.1", 0), ("127.0.0.2", server.getsockname()[1])):
             words = [sys.executable, "-c", STRANGER, str(login_port), *map(str, here)]
             assert subprocess.run(words, capture_output=True, timeout=30).stdout == b"b''\n"
-    assert LOGIN in asked(
+    assert LOGIN in response_to(
         login_port, b"CONNECT h:1 HTTP/1.1\r\n\r\n"
-    )  # as this computer has said it
+    )  # the password is the environment's
 
 
-def test_what_is_in_the_way_is_told(
-    login: ProxyLogin, recorder: Recorder, keyring: SecretService
+def test_a_missing_password_and_a_locked_keyring_are_reported(
+    login: ProxyLogin, echo_proxy: EchoProxy, keyring: SecretService
 ) -> None:
-    login_port = login.follow(Proxies(recorder.address)).login_port
+    login_port = login.follow(Proxies(echo_proxy.address)).login_port
     problem = login.problem()
     assert problem is not None
-    assert problem.summary == f"Galley has no password for the proxy {recorder.address}."
+    assert problem.summary == f"Galley has no password for the proxy {echo_proxy.address}."
     assert "settings set http_proxy -" in problem.hint
-    proxy_password.keep(recorder.address, PASSWORD)
+    proxy_password.keep(echo_proxy.address, PASSWORD)
     keyring.lock()
     problem = login.problem()
     assert problem is not None
     assert problem.summary == "The keyring is locked."
-    assert b"The keyring is locked." in asked(login_port, b"GET http://h/ HTTP/1.1\r\n\r\n")
+    assert b"The keyring is locked." in response_to(login_port, b"GET http://h/ HTTP/1.1\r\n\r\n")
 
 
-def test_a_proxy_that_is_down(login: ProxyLogin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_down_is_a_503(login: ProxyLogin, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = f"http://{USER}@127.0.0.1:{free_port()}"
     monkeypatch.setenv("http_proxy", gone.replace(USER, f"{USER}:{PASSWORD}"))
-    said = asked(login.follow(Proxies(gone)).login_port, b"GET http://h/ HTTP/1.1\r\n\r\n")
-    assert said.startswith(b"HTTP/1.1 503 ")
-    assert b"does not answer: connection refused." in said
+    response = response_to(
+        login.follow(Proxies(gone)).login_port, b"GET http://h/ HTTP/1.1\r\n\r\n"
+    )
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"does not answer: connection refused." in response
 
 
-def test_the_door_is_the_same_again_and_shut_where_nobody_needs_it(
+def test_the_port_is_reused_and_is_closed_if_no_proxy_has_a_login(
     login: ProxyLogin, home: Home, machine: Machine
 ) -> None:
     wanted = Proxies("http://me@h:1", "http://h:2")
@@ -168,7 +170,7 @@ def test_the_door_is_the_same_again_and_shut_where_nobody_needs_it(
     assert login.follow(wanted).named("http", "https", "none")["https"] == "http://h:2"
     assert login.follow(Proxies("http://h:1")).login_port == 0
     with pytest.raises(ConnectionRefusedError):
-        asked(login_port, b"")
+        response_to(login_port, b"")
     again = ProxyLogin(home, cast(Backend, machine))
     assert again.follow(wanted).login_port == login_port
     assert login.follow(wanted).login_port == login_port + 1  # taken

@@ -22,7 +22,7 @@ PEM = Authority("Theirs").pem
 
 @pytest.fixture
 def put() -> Callable[[str, bytes], Path]:
-    """Into docker's folder of them."""
+    """Writes a file to docker's `certs.d`."""
 
     def do(name: str, data: bytes) -> Path:
         file = Path(os.environ["DOCKER_CONFIG"], "certs.d", name)
@@ -39,13 +39,13 @@ def packed(found: Found) -> dict[str, tuple[int, bytes]]:
         return {one.name: (one.mode, file.read()) for one, file in opened.items() if file}
 
 
-def test_those_that_docker_knows_are_taken(put: Callable[[str, bytes], Path]) -> None:
+def test_files_that_docker_uses_are_packed(put: Callable[[str, bytes], Path]) -> None:
     assert registry_certificates.wanted() == Found()
     put("b.example.com:5000/client.key", b"a key")
     put("b.example.com:5000/client.cert", PEM)
     put("a.example.com/ca.crt", PEM)
     put("a.example.com/notes.txt", b"others'")
-    put("a b/ca.crt", PEM)  # no registry is called so
+    put("a b/ca.crt", PEM)  # not the name of a registry
     put("ca.crt", PEM)
     found = registry_certificates.wanted()
     assert found.problems == ()
@@ -57,7 +57,7 @@ def test_those_that_docker_knows_are_taken(put: Callable[[str, bytes], Path]) ->
     assert registry_certificates.wanted() == found
 
 
-def test_what_cannot_be_used_is_told(put: Callable[[str, bytes], Path]) -> None:
+def test_an_unusable_certificate_is_reported(put: Callable[[str, bytes], Path]) -> None:
     empty = put("a.example.com/ca.crt", b"no certificate")
     gone = put("a.example.com/client.cert", PEM)
     gone.unlink()
@@ -72,20 +72,20 @@ def test_what_cannot_be_used_is_told(put: Callable[[str, bytes], Path]) -> None:
     assert all("galley start" in one.hint for one in found.problems)
 
 
-def test_a_machine_that_has_them_is_not_asked() -> None:
+def test_a_machine_that_reports_the_certificates_gets_nothing() -> None:
     guest = ScriptedGuest()
     there = cast(Guest, guest)
-    said = "registries " + hashlib.sha256(b"x").hexdigest()
-    registry_certificates.update_guest(there, b"x", ["registries 0", said])
+    console_line = "registries " + hashlib.sha256(b"x").hexdigest()
+    registry_certificates.update_guest(there, b"x", ["registries 0", console_line])
     registry_certificates.update_guest(there, b"", [])
-    registry_certificates.update_guest(there, b"", [said, "registries none"])
+    registry_certificates.update_guest(there, b"", [console_line, "registries none"])
     assert guest.given == []
-    registry_certificates.update_guest(there, b"", [said])
+    registry_certificates.update_guest(there, b"", [console_line])
     registry_certificates.update_guest(there, b"x", ["registries none"])
     assert guest.given == [b"", b"x"]
 
 
-def test_one_that_does_not_take_them_is_told() -> None:
+def test_a_machine_that_rejects_certificates_is_an_error() -> None:
     with pytest.raises(EngineFailed, match="does not take the certificates for single") as caught:
         registry_certificates.update_guest(cast(Guest, ScriptedGuest(1)), b"x", [])
-    assert "said why" in caught.value.details
+    assert "the reason" in caught.value.details
