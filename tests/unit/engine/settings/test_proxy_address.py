@@ -17,11 +17,11 @@ from vm.errors import SettingsError
         ("http://a b:p@s:/s#?@h:1", "http://a%20b@h:1", "p@s:/s#?"),
     ],
 )
-def test_the_password_is_taken_out(given: str, address: str, password: str) -> None:
+def test_the_password_is_split_from_the_address(given: str, address: str, password: str) -> None:
     assert proxy_address.split(proxy_address.parse(given)) == (address, password)
 
 
-def test_the_user_is_as_he_was_meant() -> None:
+def test_the_user_name_is_decoded() -> None:
     assert proxy_address.user(proxy_address.parse(r"DOMAIN\me:x@h:1")) == r"DOMAIN\me"
     assert proxy_address.user("http://h:1") == ""
 
@@ -29,7 +29,7 @@ def test_the_user_is_as_he_was_meant() -> None:
 @pytest.mark.parametrize(
     "given", ["http://:hidden@h:1", "http://me:hidden@h:99999", "ftp://me:hidden@h", "me:hidden@/"]
 )
-def test_what_is_wrong_says_nothing_of_what_was_given(given: str) -> None:
+def test_an_error_never_contains_the_password(given: str) -> None:
     with pytest.raises(ValueError, match=r"proxy|user|range|computer") as caught:
         proxy_address.parse(given)
     assert "hidden" not in str(caught.value)
@@ -37,7 +37,7 @@ def test_what_is_wrong_says_nothing_of_what_was_given(given: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["https", "socks5"])
-def test_only_plain_http_can_be_logged_in_to(scheme: str) -> None:
+def test_a_login_needs_a_plain_http_proxy(scheme: str) -> None:
     with pytest.raises(SettingsError, match="begins with http://") as caught:
         proxy_address.parse(f"{scheme}://me:hidden@h:1")
     assert "hidden" not in repr(caught.value.to_problem())

@@ -1,4 +1,4 @@
-"""The settings as fields of `Settings`: what follows from one, and that nothing else is needed."""
+"""A field of `Settings` is a complete setting: adding one needs no other change."""
 
 import json
 from typing import get_type_hints
@@ -55,7 +55,7 @@ def test_each_setting_has_one_place_in_the_window() -> None:
     assert all(names for _topic, names in topics())
 
 
-def test_a_new_field_is_everywhere(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_field_is_a_setting_everywhere(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     use_longer_settings(monkeypatch)
     store = SettingsStore(home, HOST)
 
@@ -69,8 +69,8 @@ def test_a_new_field_is_everywhere(home: Home, monkeypatch: pytest.MonkeyPatch) 
     assert current() == "olives"
     assert 'snack = "olives"' in home.settings.read_text()
     assert dict(topics())[Topic.FILES][-1] == "snack"
-    said = CliRunner().invoke(command, ["list"]).output
-    assert "What there is to eat. Allowed: one of nuts, olives." in said
+    output = CliRunner().invoke(command, ["list"]).output
+    assert "What there is to eat. Allowed: one of nuts, olives." in output
     entry = json.loads(CliRunner().invoke(command, ["get", "snack", "--json"]).output)
     assert (entry["value"], entry["setting"]["label"]) == ("olives", "Snack")
     home.settings.write_text("snack = 3\n")

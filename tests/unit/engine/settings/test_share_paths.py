@@ -1,4 +1,4 @@
-"""Which folders may be shared, and what becomes of a list of them."""
+"""Which folders may be shared, and how a list of them is parsed and reduced."""
 
 import os
 import sys
@@ -43,7 +43,7 @@ def store(home: Home) -> SettingsStore:
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"),
+    ("given", "paths"),
     [
         ("~", ("~",)),
         ("~, /data/,/data ,", ("~", "/data")),
@@ -55,19 +55,21 @@ def store(home: Home) -> SettingsStore:
         ("/", ("/",)),
     ],
 )
-def test_lists(setting: Setting, given: object, meant: tuple[str, ...]) -> None:
-    assert setting.parse(given) == meant
-    assert setting.parse(setting.text(meant)) == meant
+def test_a_list_of_folders_is_parsed(
+    setting: Setting, given: object, paths: tuple[str, ...]
+) -> None:
+    assert setting.parse(given) == paths
+    assert setting.parse(setting.text(paths)) == paths
 
 
 @pytest.mark.parametrize("given", ["data", "~ann/x", 3, True, [1], ["/a\nb"], ["/a\0b"], {"a": 1}])
-def test_no_lists(setting: Setting, given: object) -> None:
+def test_an_invalid_list_is_refused(setting: Setting, given: object) -> None:
     with pytest.raises(SettingsError, match="folders such as"):
         setting.parse(given)
 
 
-def test_the_guests_own_are_those_of_its_recipe() -> None:
-    free = {"home", "mnt", "opt", "root", "srv", "tmp"}  # empty there: what is for users' files
+def test_folders_of_the_guest_image_are_the_guests_own() -> None:
+    free = {"home", "mnt", "opt", "root", "srv", "tmp"}  # empty in the image: for users' files
     for name in {*recipe.DIRECTORIES, *recipe.SKELETON_LINKS} - free:
         assert share_paths.is_guests(f"/{name}"), name
     for name in free:
@@ -86,10 +88,10 @@ def test_the_home_and_what_is_temporary_are_shared_by_default(
         assert set(store.load().shares) == {"~", os.path.realpath("/tmp"), *others}
         tempfile.tempdir = None
     home.settings.write_text("shares = ['~']\n")
-    assert store.load().shares == ("~",), "who has chosen keeps it"
+    assert store.load().shares == ("~",), "a list in the file replaces the default"
 
 
-def test_what_galley_keeps_for_itself_cannot_be_shared(store: SettingsStore, home: Home) -> None:
+def test_galleys_private_folders_cannot_be_shared(store: SettingsStore, home: Home) -> None:
     (home.root / "machine").mkdir(exist_ok=True)
     for path in (home.root, home.root / "machine"):
         with pytest.raises(SettingsError, match="keys and sockets"):
@@ -99,7 +101,7 @@ def test_what_galley_keeps_for_itself_cannot_be_shared(store: SettingsStore, hom
         assert [problem.kind for problem in problems] == ["SettingsError"]
 
 
-def test_what_cannot_be_shared(tmp_path: Path) -> None:
+def test_the_error_names_why_a_folder_cannot_be_shared(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     cases = {
         tmp_path / "none": "it does not exist",
@@ -115,7 +117,7 @@ def test_what_cannot_be_shared(tmp_path: Path) -> None:
         assert refused.value.hint
 
 
-# A process that becomes the user once it has the program, which the user may not be able to read.
+# Drops root after its imports, because the user may not be able to read the source.
 AS_USER = """
 import os, sys
 from engine.settings import share_paths
@@ -135,8 +137,8 @@ for folder in folders:
 """
 
 
-def test_folders_that_may_not_be_read(ordinary_user: OrdinaryUser) -> None:
-    """Root may read all: so a user asks."""
+def test_a_folder_without_read_permission_cannot_be_shared(ordinary_user: OrdinaryUser) -> None:
+    """Root may read everything, so the check runs as another user."""
     folders: list[Path] = []
     for name, mode in (("open", 0o755), ("enter", 0o711), ("read", 0o744), ("shut", 0o700)):
         folders.append(ordinary_user.folder / name)
@@ -153,14 +155,16 @@ def test_folders_that_may_not_be_read(ordinary_user: OrdinaryUser) -> None:
     assert done.stdout.decode().splitlines() == ["shared 1", *[refused] * 4], done.tail()
 
 
-def test_links_and_home_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_symlinks_and_the_tilde_are_resolved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert share_paths.check("~/link") == str(tmp_path / "real")
 
 
-def test_outer_ones_come_first_and_what_adds_nothing_is_dropped(tmp_path: Path) -> None:
+def test_outer_folders_come_first_and_redundant_ones_are_dropped(tmp_path: Path) -> None:
     names = ["a", "a/b", "a/b/c", "a/b/c/d", "e"]
     for name in names:
         (tmp_path / name).mkdir()
@@ -173,27 +177,27 @@ def test_outer_ones_come_first_and_what_adds_nothing_is_dropped(tmp_path: Path) 
     assert share_paths.wanted([a], [a]) == ((Share(a, a, True),), ())
 
 
-def test_one_that_vanished_is_told_and_the_others_stay(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_and_the_others_are_shared(tmp_path: Path) -> None:
     found, problems = share_paths.wanted([str(tmp_path), str(tmp_path / "gone")], ["/etc"])
     assert found == (Share(str(tmp_path), str(tmp_path)),)
     assert [problem.kind for problem in problems] == ["SettingsError"] * 2
 
 
-def test_only_what_can_be_shared_is_set(store: SettingsStore, tmp_path: Path) -> None:
+def test_set_refuses_a_folder_that_cannot_be_shared(store: SettingsStore, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="does not exist"):
         store.set("shares", str(tmp_path / "none"))
     assert store.set("shares", str(tmp_path)).value == (str(tmp_path),)
     assert store.load().shares == (str(tmp_path),)
 
 
-def test_in_the_file_it_is_a_list(store: SettingsStore, home: Home, tmp_path: Path) -> None:
+def test_the_file_has_a_list_of_folders(store: SettingsStore, home: Home, tmp_path: Path) -> None:
     (tmp_path / "a,b").mkdir()
     store.set("shares", f"~\n{tmp_path}/a,b")
     assert f'shares = ["~", "{tmp_path}/a,b"]' in home.settings.read_text()
     assert store.load().shares == ("~", f"{tmp_path}/a,b")
 
 
-def test_a_wrong_entry_of_the_file_shares_nothing(store: SettingsStore, home: Home) -> None:
+def test_an_invalid_entry_in_the_file_shares_nothing(store: SettingsStore, home: Home) -> None:
     home.settings.write_text("shares = ['relative']\n")
     assert store.load().shares == ()
     (problem,) = store.current().problems
@@ -201,20 +205,20 @@ def test_a_wrong_entry_of_the_file_shares_nothing(store: SettingsStore, home: Ho
     assert problem.hint.startswith("Nothing is used.")
 
 
-def test_paths_are_the_only_kind_that_falls_back_to_less() -> None:
+def test_only_paths_fall_back_to_nothing_instead_of_the_default() -> None:
     for setting in schema(HOST):
         expected = () if setting.kind is Kind.PATHS else setting.default
         assert setting.fallback == expected
 
 
 class Lacking(FakeShares):
-    """On a host that cannot share."""
+    """Shares of a host without virtiofsd."""
 
     def probe(self, asked: str) -> Problem | None:
         return ToolMissing(Message("", "There is no virtiofsd.", "Install it.")).to_problem()
 
 
-def test_without_the_program_nothing_is_shared(store: SettingsStore, home: Home) -> None:
+def test_without_virtiofsd_nothing_is_shared(store: SettingsStore, home: Home) -> None:
     backend = FakeBackend()
     backend.shares_folders = Lacking()
     folders = SharedFolders(home, store, backend, lambda: None)
@@ -222,10 +226,10 @@ def test_without_the_program_nothing_is_shared(store: SettingsStore, home: Home)
     assert [problem.summary for problem in folders.problems] == ["There is no virtiofsd."]
     store.set("shares", "")
     assert folders.wanted() == ()
-    assert folders.problems == ()  # nothing is wanted: nothing is wrong
+    assert folders.problems == ()  # no shares are configured
 
 
-def test_what_the_guest_could_not_mount_is_told(
+def test_a_share_that_the_guest_failed_to_mount_is_reported(
     store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vm.types import MachineSpec, MachineState, Observation
@@ -248,7 +252,7 @@ def test_what_the_guest_could_not_mount_is_told(
         resolve(paths[1], folders.sharing())
 
 
-def test_one_that_is_served_no_longer_is_told_and_refused(
+def test_a_share_that_is_no_longer_served_is_reported_and_refused(
     store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vm.types import MachineSpec, MachineState, Observation
@@ -276,25 +280,25 @@ def test_one_that_is_served_no_longer_is_told_and_refused(
     status = SimpleNamespace(state=MachineState.RUNNING)
     folders.begin(cast(Any, SimpleNamespace(story=story, status=status)))
     assert changed.wait(20)
-    for _ in range(2):  # it stays so while the machine runs
-        (told,) = folders.problems
-        assert f"{names[1]} is no longer shared" in told.summary
+    for _ in range(2):  # the problem stays while the machine runs
+        (problem,) = folders.problems
+        assert f"{names[1]} is no longer shared" in problem.summary
         assert resolve(names[0], folders.sharing()) == names[0]
         with pytest.raises(NotShared, match="is not shared"):
             resolve(names[1], folders.sharing())
         folders.look([])
     folders.end()
-    assert not folders.problems, "another machine serves it"
+    assert not folders.problems, "the next machine serves the folder again"
 
 
-def test_what_a_container_has_had_must_still_be_shared(
+def test_a_bind_mount_of_a_container_must_still_be_shared(
     home: Home, store: SettingsStore, tmp_path: Path
 ) -> None:
     folders = SharedFolders(home, store, FakeBackend(), lambda: None)
     share = Share(str(tmp_path), str(tmp_path))
     seen = tmp_path.stat()
     folders._mounted = {share: (seen.st_dev, seen.st_ino)}
-    own = ("/var/run/docker.sock", "/", "/run/of-its-own", "/etc/made-by-who-drives-the-engine")
+    own = ("/var/run/docker.sock", "/", "/run/of-its-own", "/etc/created-by-a-client")
     folders.must_share([f"{tmp_path}/data", *own])
     folders._mounted = {}
     folders.must_share(own)
@@ -302,30 +306,30 @@ def test_what_a_container_has_had_must_still_be_shared(
     with pytest.raises(NotShared, match=f"{tmp_path}/data is not shared") as refused:
         folders.must_share([*own, f"{tmp_path}/data"])
     assert "galley settings set shares" in refused.value.hint
-    folders._mounted = {share: (seen.st_dev, seen.st_ino + 1)}  # another one, of the same name
+    folders._mounted = {share: (seen.st_dev, seen.st_ino + 1)}  # another folder of the same name
     with pytest.raises(NotShared):
         folders.must_share([f"{tmp_path}/data"])
 
 
-def test_at_a_start_only_what_dockerd_makes_is_made(
+def test_a_start_creates_only_folders_that_dockerd_would_create(
     home: Home, store: SettingsStore, tmp_path: Path
 ) -> None:
-    """Where another user might make it. What was bound with --mount has to be there."""
+    """Another user could create them first. A source of --mount has to exist."""
     tmp_path.chmod(0o1777)
     folders = SharedFolders(home, store, FakeBackend(), lambda: None)
     seen = tmp_path.stat()
     folders._mounted = {Share(str(tmp_path), str(tmp_path)): (seen.st_dev, seen.st_ino)}
     bound, mounted = f"{tmp_path}/bound", f"{tmp_path}/mounted"
     publishing = InspectedHostConfig(Binds=(f"{bound}:/x:ro", "volume:/y"))
-    asked = InspectedContainer(
+    inspected = InspectedContainer(
         HostConfig=publishing, Mounts=(Mount("bind", bound), Mount("bind", mounted))
     )
     with pytest.raises(NotShared, match=f"{mounted} does not exist"):
-        folders.must_share(asked.folders, asked.made)
+        folders.must_share(inspected.folders, inspected.made)
     assert [path.name for path in tmp_path.iterdir()] == ["bound"]
 
 
-def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> None:
+def test_bound_folders_are_the_bind_sources_below_a_share(home: Home, store: SettingsStore) -> None:
     folders = SharedFolders(home, store, FakeBackend(), lambda: None)
     folders._mounted = {Share("/home/ann", "/home/ann"): (0, 0), Share("/data", "/there"): (0, 0)}
     mounts = (
@@ -343,7 +347,7 @@ def test_what_containers_have_of_this_host(home: Home, store: SettingsStore) -> 
 def test_nothing_outside_a_share_is_watched(
     home: Home, store: SettingsStore, tmp_path: Path
 ) -> None:
-    """Whatever root in the guest lets dockerd say."""
+    """Root in the guest can make dockerd report any path."""
     share, inner = tmp_path / "share", tmp_path / "share" / "inner"
     inner.mkdir(parents=True)
     (tmp_path / "secret").mkdir()
@@ -358,19 +362,19 @@ def test_nothing_outside_a_share_is_watched(
         assert folders.follow([Container(Mounts=(Mount("bind", source),))]) == {str(inner)}
 
 
-def test_that_only_root_can_write_is_told_where_somebody_can(
+def test_root_only_writes_are_reported_for_a_writable_share(
     store: SettingsStore, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vm.types import MachineSpec, MachineState, Observation
 
-    none = HostError(Message("", "No ids are lent.", "Lend some.")).to_problem()
+    root_only = HostError(Message("", "No ids are lent.", "Lend some.")).to_problem()
 
     class Lent(Explains):
         def why_slow(self, directory: MachineDir) -> Problem | None:
             return None
 
         def why_only_root_writes(self, asked: str) -> Problem | None:
-            return none
+            return root_only
 
     backend = FakeBackend()
     backend.explains = Lent()
@@ -381,4 +385,4 @@ def test_that_only_root_can_write_is_told_where_somebody_can(
         seen = Observation(MachineState.RUNNING, spec=MachineSpec(1, 1, 1, "", shares=(share,)))
         monkeypatch.setattr(FakeBackend, "observe", lambda self, directory, seen=seen: seen)
         folders.look([])
-        assert folders.problems == (() if read_only else (none,))
+        assert folders.problems == (() if read_only else (root_only,))

@@ -1,4 +1,4 @@
-"""Settings: what is allowed, and that the file never loses anything."""
+"""Settings: which values are allowed, and a file that never loses anything."""
 
 import os
 import threading
@@ -58,7 +58,7 @@ def store(home: Home) -> SettingsStore:
 # The schema
 
 
-def test_the_backends_are_those_there_are() -> None:
+def test_the_choices_of_backend_are_the_existing_ones() -> None:
     backend = next(setting for setting in schema(HOST) if setting.name == "backend")
     assert set(backend.choices) == {"auto", *BACKENDS}
 
@@ -86,18 +86,18 @@ def test_cpus_by_default(cpus: int, default: int) -> None:
         ("4294967296B", 4 * GIB),
     ],
 )  # fmt: skip
-def test_sizes(given: str, size: int) -> None:
+def test_a_size_is_parsed(given: str, size: int) -> None:
     assert parse_size(given) == size
 
 
 @pytest.mark.parametrize("given", ["", "GiB", "-1GiB", "4 apples", "4GiBB", "1e9", "4,5GiB", "nan"])
-def test_what_is_no_size(given: str) -> None:
+def test_an_invalid_size_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         parse_size(given)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1023, MIB, 1536 * MIB, 4 * GIB, 1024 * GIB, 4 * GIB + 1])
-def test_a_size_is_written_as_it_is_read(size: int) -> None:
+def test_a_formatted_size_is_parsed_to_the_same_value(size: int) -> None:
     assert parse_size(format_size(size)) == size
 
 
@@ -132,7 +132,7 @@ def test_set_and_get(store: SettingsStore, name: str, given: object, value: obje
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "says"),
+    ("name", "given", "expected"),
     [
         ("cpus", 0, "from 1 to 4"), ("cpus", 5, "from 1 to 4"), ("cpus", 2.5, "from 1 to 4"),
         ("cpus", True, "from 1 to 4"), ("cpus", "many", "from 1 to 4"), ("cpus", None, "from 1"),
@@ -151,12 +151,12 @@ def test_set_and_get(store: SettingsStore, name: str, given: object, value: obje
     ],
 )  # fmt: skip
 def test_a_bad_value_is_refused_with_its_range(
-    store: SettingsStore, home: Home, name: str, given: object, says: str
+    store: SettingsStore, home: Home, name: str, given: object, expected: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         store.set(name, given)
     assert caught.value.summary.startswith(f"{name} cannot be ")
-    assert says in caught.value.summary
+    assert expected in caught.value.summary
     assert "The default is" in caught.value.hint
     assert not home.settings.exists()
 
@@ -194,14 +194,14 @@ def test_unset_goes_back_to_the_default(store: SettingsStore) -> None:
     assert store.unset("cpus").is_set is False
 
 
-def test_listeners_hear_of_changes(store: SettingsStore) -> None:
-    heard: list[int] = []
-    leave = store.subscribe(lambda settings: heard.append(settings.cpus))
+def test_subscribers_receive_changes(store: SettingsStore) -> None:
+    received: list[int] = []
+    unsubscribe = store.subscribe(lambda settings: received.append(settings.cpus))
     store.set("cpus", 2)
     store.unset("cpus")
-    leave()
+    unsubscribe()
     store.set("cpus", 1)
-    assert heard == [2, 4]
+    assert received == [2, 4]
 
 
 # The file
@@ -256,7 +256,7 @@ def test_a_bad_value_in_the_file_is_reported_and_never_lost(
 
 
 @pytest.mark.parametrize("broken", [b"cpus = = 2\n", b"\xff\xfe", b"cpus = 1\ncpus = 2\n", b"["])
-def test_a_broken_file_is_said_and_left_alone(
+def test_a_broken_file_is_reported_and_left_unchanged(
     store: SettingsStore, home: Home, broken: bytes
 ) -> None:
     store.set("cpus", 2)
@@ -267,12 +267,12 @@ def test_a_broken_file_is_said_and_left_alone(
             attempt()
         assert str(home.settings) in caught.value.hint
     assert home.settings.read_bytes() == broken
-    assert store.current().cpus == 2, "the running engine goes on with the last good value"
+    assert store.current().cpus == 2, "the last good value stays in use"
     assert "cannot be read" in store.current().problems[0].summary
     assert SettingsStore(home, HOST).current().cpus == 4
 
 
-def test_no_file_and_an_empty_one_are_all_defaults(store: SettingsStore, home: Home) -> None:
+def test_a_missing_and_an_empty_file_are_all_defaults(store: SettingsStore, home: Home) -> None:
     before = store.list()
     assert not any(entry.is_set for entry in before)
     assert not home.settings.exists()
@@ -280,7 +280,7 @@ def test_no_file_and_an_empty_one_are_all_defaults(store: SettingsStore, home: H
     assert store.list() == before
 
 
-def test_every_load_sees_what_an_editor_wrote(store: SettingsStore, home: Home) -> None:
+def test_every_load_reads_the_changes_of_an_editor(store: SettingsStore, home: Home) -> None:
     home.settings.write_text("cpus = 1\n")
     assert store.current().cpus == 1
     home.settings.write_text("cpus = 2\n")
@@ -305,7 +305,7 @@ def test_an_old_file_is_migrated_when_read_and_rewritten_when_set(
     }  # fmt: skip
 
 
-def test_a_file_of_the_version_before_is_read_whole(store: SettingsStore, home: Home) -> None:
+def test_a_file_of_version_1_is_read_completely(store: SettingsStore, home: Home) -> None:
     """Every value differs from its default. A renamed setting needs a migration."""
     home.settings.write_text(VERSION_1)
     assert store.load().problems == ()
@@ -319,7 +319,7 @@ def test_a_file_of_the_version_before_is_read_whole(store: SettingsStore, home: 
     ]
 
 
-def test_a_newer_file_is_used_as_far_as_it_is_known(store: SettingsStore, home: Home) -> None:
+def test_known_settings_of_a_newer_file_are_used(store: SettingsStore, home: Home) -> None:
     home.settings.write_text("version = 99\ncpus = 2\n")
     assert store.current().cpus == 2
     assert "newer Galley" in store.current().problems[0].summary
@@ -328,7 +328,7 @@ def test_a_newer_file_is_used_as_far_as_it_is_known(store: SettingsStore, home: 
 
 
 @pytest.mark.parametrize("line", ['version = "one"', "version = -1", "version = []", "# none"])
-def test_a_strange_version_is_none(
+def test_an_invalid_version_runs_every_migration(
     store: SettingsStore, home: Home, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[int] = []
@@ -336,7 +336,7 @@ def test_a_strange_version_is_none(
     monkeypatch.setattr(settings_module, "MIGRATIONS", steps)
     home.settings.write_text(f"{line}\ncpus = 2\n")
     assert store.current().cpus == 2
-    assert done == [0, 1], "every migration is made"
+    assert done == [0, 1], "every migration runs"
 
 
 def test_two_writers_lose_nothing(home: Home) -> None:
@@ -359,7 +359,7 @@ def test_two_writers_lose_nothing(home: Home) -> None:
     assert not [path for path in home.root.iterdir() if path.name.endswith(".new")]
 
 
-def test_an_unwritable_file_is_said(store: SettingsStore, home: Home) -> None:
+def test_a_folder_in_place_of_the_file_is_an_error(store: SettingsStore, home: Home) -> None:
     home.settings.mkdir()
     with pytest.raises(HomeUnusable):
         store.load()
@@ -367,7 +367,7 @@ def test_an_unwritable_file_is_said(store: SettingsStore, home: Home) -> None:
         store.set("cpus", 2)
 
 
-def test_the_machine_gets_what_is_set(store: SettingsStore) -> None:
+def test_the_machine_spec_has_the_settings(store: SettingsStore) -> None:
     store.set("cpus", 2)
     store.set("accelerator", "tcg")
     assert machine_spec(store, "/image") == MachineSpec(
@@ -375,7 +375,7 @@ def test_the_machine_gets_what_is_set(store: SettingsStore) -> None:
     )
 
 
-def test_this_computer_can_be_measured(home: Home) -> None:
+def test_limits_come_from_the_host(home: Home) -> None:
     store = SettingsStore(home)
     cpus = next(setting for setting in store.schema() if setting.name == "cpus")
     assert cpus.maximum == os.cpu_count()
@@ -383,14 +383,14 @@ def test_this_computer_can_be_measured(home: Home) -> None:
     assert 0 <= psutil.virtual_memory().total - (memory.maximum or 0) < 1 << 30
 
 
-def test_clearing_goes_back_to_the_defaults_and_tells(home: Home) -> None:
+def test_clear_restores_the_defaults_and_notifies_subscribers(home: Home) -> None:
     store = SettingsStore(home, HOST)
     store.set("cpus", 1)
-    told: list[int] = []
-    store.subscribe(lambda settings: told.append(settings.cpus))
+    received: list[int] = []
+    store.subscribe(lambda settings: received.append(settings.cpus))
     store.clear()
     assert not home.settings.exists()
-    assert told == [store.load().cpus]
+    assert received == [store.load().cpus]
     assert not any(entry.is_set for entry in store.list())
     store.clear()
-    assert len(told) == 2
+    assert len(received) == 2

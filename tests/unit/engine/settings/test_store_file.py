@@ -1,4 +1,4 @@
-"""The settings file at its worst: another user's, half wrong, locked, or a folder."""
+"""A settings file that is another user's, partly invalid, locked, or a folder."""
 
 import os
 
@@ -18,14 +18,16 @@ def store(home: Home) -> SettingsStore:
     return SettingsStore(home, HostSize(4, 16 * GIB))
 
 
-def test_a_value_that_has_no_default_is_left_out(store: SettingsStore, home: Home) -> None:
+def test_an_invalid_value_without_a_default_is_ignored(store: SettingsStore, home: Home) -> None:
     home.settings.write_text('http_proxy = "ftp://example.com"\n')
     (problem,) = store.load().problems
     assert problem.summary.startswith("settings.toml, line 1: http_proxy cannot be ")
     assert problem.hint == "Nothing is used. Run: galley settings set http_proxy VALUE"
 
 
-def test_where_the_line_cannot_be_told_none_is(store: SettingsStore, home: Home) -> None:
+def test_a_problem_has_no_line_number_if_the_line_is_not_found(
+    store: SettingsStore, home: Home
+) -> None:
     home.settings.write_text('"cp\\u0075s" = 99\n')
     (problem,) = store.load().problems
     assert problem.summary.startswith("settings.toml: cpus cannot be ")
@@ -38,8 +40,8 @@ def test_a_file_of_another_user_is_refused(store: SettingsStore, home: Home) -> 
         store.load()
 
 
-def test_who_writes_waits_for_other_versions_too(store: SettingsStore, home: Home) -> None:
-    """The lock has the name that they know."""
+def test_a_writer_waits_for_the_lock_of_another_version(store: SettingsStore, home: Home) -> None:
+    """The lock file has the same name in every version."""
     with Background() as beside:
         for change in (lambda: store.set("cpus", 2), store.clear):
             with FileLock(home.run / "settings.lock"):
@@ -49,7 +51,7 @@ def test_who_writes_waits_for_other_versions_too(store: SettingsStore, home: Hom
             changing.result()
 
 
-def test_what_cannot_be_cleared_is_said(store: SettingsStore, home: Home) -> None:
+def test_a_failed_clear_is_reported(store: SettingsStore, home: Home) -> None:
     home.settings.mkdir()
     with pytest.raises(HomeUnusable, match="Galley cannot use "):
         store.clear()

@@ -1,4 +1,4 @@
-"""Which binds pass, which are refused, and that nothing else of a creation is touched."""
+"""Which binds pass and which are refused; nothing else of a create request is changed."""
 
 import json
 import os
@@ -31,12 +31,12 @@ def sharing(shared: Path) -> Sharing:
     return Sharing("/nowhere/docker.sock", (share,), ("~",))
 
 
-def asked(*binds: str, **more: Any) -> bytes:
+def body_with(*binds: str, **more: Any) -> bytes:
     return json.dumps({"Image": "a", "HostConfig": {"Binds": binds, **more}}).encode()
 
 
 def check(body: bytes, sharing: Sharing) -> bytes | None:
-    """What is sent instead of a container's body; None for the body itself."""
+    """The body that is sent to dockerd; None if it is unchanged."""
     sent = admission(sharing).create_container(body)
     return None if sent == body else sent
 
@@ -60,23 +60,23 @@ def mount(source: str, **more: Any) -> bytes:
         b'{"HostConfig": {"Binds": null, "Mounts": null}}',
         b'{"HostConfig": {"Binds": "wrong", "Mounts": [1]}}',
         b'{"Image": "a"}',
-        asked(),
-        asked("/only-a-target"),
-        asked("name:/x", "name/with/slash:/x", "~/x:/x"),
+        body_with(),
+        body_with("/only-a-target"),
+        body_with("name:/x", "name/with/slash:/x", "~/x:/x"),
         mount("/etc", Type="volume"),
         mount("", Type="tmpfs"),
         mount("relative"),
     ],
 )
-def test_a_source_that_is_no_folder_of_this_host_passes(body: bytes, sharing: Sharing) -> None:
+def test_a_source_that_is_no_host_path_passes(body: bytes, sharing: Sharing) -> None:
     assert check(body, sharing) is None
 
 
 @pytest.mark.parametrize(
     "below", ["", "/", "/file", "/new/folder", "/a b/\u96ea,\u00e9", "/./x/../y"]
 )
-def test_below_a_share(below: str, shared: Path, sharing: Sharing) -> None:
-    assert check(asked(f"{shared}{below}:/x:ro"), sharing) is None
+def test_a_path_below_a_share_passes(below: str, shared: Path, sharing: Sharing) -> None:
+    assert check(body_with(f"{shared}{below}:/x:ro"), sharing) is None
     assert check(mount(f"{shared}{below}"), sharing) is None
 
 
@@ -92,16 +92,16 @@ def test_below_a_share(below: str, shared: Path, sharing: Sharing) -> None:
         *("/var/lib/containerd", "/var/lib/docker", "/var/lib/docker/volumes", "/var/log/"),
     ],
 )
-def test_what_is_the_machines_own(path: str, sharing: Sharing) -> None:
-    assert check(asked(f"{path}:/x"), sharing) is None
+def test_a_path_of_the_guest_itself_passes(path: str, sharing: Sharing) -> None:
+    assert check(body_with(f"{path}:/x"), sharing) is None
 
 
 @pytest.mark.parametrize(
     "path",
     ["/etc", "/etc/shadow", "/run/user/1000/agent", "/home", "/procs", "/nowhere/x", "/usr/share"],
 )
-def test_everything_else_is_refused(path: str, sharing: Sharing) -> None:
-    for body in (asked("name:/y", f"{path}:/x"), mount(path)):
+def test_every_other_path_is_refused(path: str, sharing: Sharing) -> None:
+    for body in (body_with("name:/y", f"{path}:/x"), mount(path)):
         with pytest.raises(NotShared) as refused:
             check(body, sharing)
         assert refused.value.summary == (
@@ -125,7 +125,7 @@ HOST_CONFIG = '{"HostConfig":{"Binds":["/etc:/x"]}'
         HOST_CONFIG + ',"a":' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
 )
-def test_what_only_dockerd_would_read_is_refused(body: str, sharing: Sharing) -> None:
+def test_a_body_that_only_dockerd_can_parse_is_refused(body: str, sharing: Sharing) -> None:
     with pytest.raises(NotShared):
         check(body.encode(), sharing)
     with pytest.raises(NotShared):
@@ -143,7 +143,9 @@ def test_what_only_dockerd_would_read_is_refused(body: str, sharing: Sharing) ->
         b'{"Mounts":[{"Type":"bind","Source":"/etc","Target":"/x"}]}',
     ],
 )
-def test_what_dockerd_puts_together_is_refused(body: bytes, sharing: Sharing) -> None:
+def test_a_bind_that_dockerd_merges_from_several_keys_is_refused(
+    body: bytes, sharing: Sharing
+) -> None:
     with pytest.raises(NotShared, match="/etc is not shared"):
         check(body, sharing)
 
@@ -156,7 +158,7 @@ def test_what_dockerd_puts_together_is_refused(body: bytes, sharing: Sharing) ->
         b'{"HostConfig":{"Binds":["/etc:/x"],"binds":["/proc:/x"],"Privileged":true}}',
     ],
 )
-def test_what_a_later_key_has_replaced_does_not_go_on(body: bytes, sharing: Sharing) -> None:
+def test_a_value_that_a_later_key_replaces_is_dropped(body: bytes, sharing: Sharing) -> None:
     changed = check(body, sharing)
     assert changed is not None
     assert b"/etc" not in changed
@@ -168,61 +170,63 @@ def test_top_level_binds_do_not_count_beside_a_host_config(sharing: Sharing) -> 
 
 
 @pytest.mark.parametrize("kind", ['"Type":"bind",', '"Type":"BIND",', '"Type":"",', ""])
-def test_what_a_service_takes_for_a_bind(kind: str, sharing: Sharing) -> None:
+def test_a_bind_mount_of_a_service_is_checked(kind: str, sharing: Sharing) -> None:
     mount = f'{{{kind}"Source":"/etc","Target":"/x"}}'
     body = f'{{"HostConfig":5,"TaskTemplate":{{"ContainerSpec":{{"Mounts":[{mount}]}}}}}}'
     with pytest.raises(NotShared):
         check_service(body.encode(), sharing)
 
 
-def test_the_way_out_of_a_share_is_refused(shared: Path, sharing: Sharing) -> None:
+def test_a_path_that_leads_out_of_a_share_is_refused(shared: Path, sharing: Sharing) -> None:
     (shared / "link").symlink_to("/etc")
     for path in ("..", "../other", "link", "link/shadow"):
         with pytest.raises(NotShared):
-            check(asked(f"{shared}/{path}:/x"), sharing)
-    with pytest.raises(NotShared):  # begins like it
-        check(asked(f"{shared}-2:/x"), sharing)
+            check(body_with(f"{shared}/{path}:/x"), sharing)
+    with pytest.raises(NotShared):  # the same prefix
+        check(body_with(f"{shared}-2:/x"), sharing)
 
 
-def test_the_hint_is_a_command_that_keeps_what_is_shared(tmp_path: Path, sharing: Sharing) -> None:
+def test_the_hint_is_a_command_that_keeps_the_existing_shares(
+    tmp_path: Path, sharing: Sharing
+) -> None:
     folder = tmp_path / "my data"
     folder.mkdir()
     for path in (folder, folder / "file", folder / "new"):
         with pytest.raises(NotShared) as refused:
-            check(asked(f"{path}:/x"), sharing)
+            check(body_with(f"{path}:/x"), sharing)
         assert refused.value.hint.endswith(
             f"galley settings set shares '~,{folder}' && galley restart"
         )
 
 
-def test_what_is_to_be_shared_is_when_the_engine_starts_again(tmp_path: Path) -> None:
+def test_the_hint_for_a_share_that_needs_a_restart(tmp_path: Path) -> None:
     sharing = Sharing("/nowhere", names=("~/x",), folders=(str(tmp_path),))
     with pytest.raises(NotShared) as refused:
-        check(asked(f"{tmp_path}/y:/x"), sharing)
+        check(body_with(f"{tmp_path}/y:/x"), sharing)
     assert refused.value.hint.endswith("starts again: galley restart")
 
 
-def test_of_the_machines_own_system_nothing_can_be_shared(sharing: Sharing) -> None:
+def test_a_system_folder_of_the_guest_has_no_hint_to_share_it(sharing: Sharing) -> None:
     with pytest.raises(NotShared) as refused:
-        check(asked("/usr/share/doc:/x"), sharing)
+        check(body_with("/usr/share/doc:/x"), sharing)
     assert "settings" not in refused.value.hint
 
 
-def test_where_nothing_can_be_shared_it_says_why() -> None:
+def test_without_virtiofsd_the_error_has_the_reason() -> None:
     lacking = ToolMissing(Message("", "virtiofsd is not installed.", "Install it.")).to_problem()
     with pytest.raises(NotShared) as refused:
-        check(asked("/home/ann:/x"), Sharing("/nowhere", problem=lacking))
+        check(body_with("/home/ann:/x"), Sharing("/nowhere", problem=lacking))
     assert refused.value.summary.endswith(lacking.summary)
     assert refused.value.hint == lacking.hint
 
 
 def test_a_link_into_a_share_is_followed(tmp_path: Path, shared: Path, sharing: Sharing) -> None:
     (tmp_path / "link").symlink_to(shared)
-    body = asked(f"{tmp_path}/link/file:/x:ro,z", "name:/y", Unknown={"a": [1, 2.50]})
+    body = body_with(f"{tmp_path}/link/file:/x:ro,z", "name:/y", Unknown={"a": [1, 2.50]})
     changed = check(body, sharing)
     assert changed is not None
     assert json.loads(changed) == json.loads(
-        asked(f"{shared}/file:/x:ro,z", "name:/y", Unknown={"a": [1, 2.50]})
+        body_with(f"{shared}/file:/x:ro,z", "name:/y", Unknown={"a": [1, 2.50]})
     )
     assert b"2.5" in changed
 
@@ -231,13 +235,13 @@ def test_a_link_into_a_share_is_followed(tmp_path: Path, shared: Path, sharing: 
     ("mode", "more"),
     [("", ""), (":z,ro", ",readonly"), (":ro", ",readonly"), (":rw", ""), (":rprivate", "")],
 )
-def test_a_link_to_what_a_bind_cannot_name(
+def test_a_link_to_a_path_with_a_colon_is_refused_with_a_hint(
     mode: str, more: str, tmp_path: Path, shared: Path, sharing: Sharing
 ) -> None:
     (shared / "with:colon").mkdir()
     (tmp_path / "link").symlink_to(shared / "with:colon")
     with pytest.raises(NotShared) as refused:
-        check(asked(f"{tmp_path}/link:/x{mode}"), sharing)
+        check(body_with(f"{tmp_path}/link:/x{mode}"), sharing)
     assert refused.value.summary == (
         f"The folder {tmp_path}/link is a link to {shared}/with:colon, "
         "and -v accepts no colon in a path."
@@ -249,19 +253,19 @@ def test_a_link_to_what_a_bind_cannot_name(
     assert json.loads(changed)["HostConfig"]["Mounts"][0]["Source"] == f"{shared}/with:colon"
 
 
-def test_the_docker_socket_of_this_host_is_the_machines(shared: Path) -> None:
+def test_the_hosts_docker_socket_is_replaced_by_the_guests(shared: Path) -> None:
     path = shared / "docker.sock"
     listening = socket.socket(socket.AF_UNIX)
     os.chdir(shared)
     listening.bind(path.name)
     sharing = Sharing(str(path), (Share(str(shared), str(shared)),))
-    changed = check(asked(f"{path}:/var/run/docker.sock"), sharing)
+    changed = check(body_with(f"{path}:/var/run/docker.sock"), sharing)
     listening.close()
     assert changed is not None
     assert json.loads(changed)["HostConfig"]["Binds"] == ["/run/docker.sock:/var/run/docker.sock"]
 
 
-def test_fields_we_do_not_know_stay_as_they_are(tmp_path: Path, shared: Path) -> None:
+def test_unknown_fields_stay_unchanged(tmp_path: Path, shared: Path) -> None:
     (tmp_path / "link").symlink_to(shared)
     sharing = Sharing("/nowhere", (Share(str(shared), str(shared)),))
     one = f'{{"type":"bind","source":"{tmp_path}/link","New":1e400,"BindOptions":{{"X":null}}}}'
@@ -271,7 +275,9 @@ def test_fields_we_do_not_know_stay_as_they_are(tmp_path: Path, shared: Path) ->
     assert changed.decode() == tree.replace(f"{tmp_path}/link", str(shared))
 
 
-def test_services(tmp_path: Path, shared: Path, sharing: Sharing) -> None:
+def test_binds_of_a_service_are_resolved_or_refused(
+    tmp_path: Path, shared: Path, sharing: Sharing
+) -> None:
     (tmp_path / "link").symlink_to(shared)
 
     def body(source: Path | str) -> bytes:
@@ -285,45 +291,45 @@ def test_services(tmp_path: Path, shared: Path, sharing: Sharing) -> None:
         check_service(body("/srv/x"), sharing)
 
 
-def test_what_another_user_has_put_where_everybody_may(tmp_path: Path) -> None:
-    """As in /tmp. The folder itself may be bound."""
+def test_another_users_folder_in_a_world_writable_share_is_refused(tmp_path: Path) -> None:
+    """As in /tmp. The share itself may be bound."""
     tmp_path.chmod(0o1777)
     sharing = Sharing("/nowhere", (Share(str(tmp_path), str(tmp_path)),))
     (tmp_path / "mine").mkdir()
     (tmp_path / "theirs").mkdir()
     os.chown(tmp_path / "theirs", 12345, 12345)
     for path in (tmp_path, tmp_path / "mine", tmp_path / "mine" / "new"):
-        assert check(asked(f"{path}:/x"), sharing) is None
+        assert check(body_with(f"{path}:/x"), sharing) is None
         assert check(mount(str(path)), sharing) is None
     (tmp_path / "mine" / "link").symlink_to(tmp_path / "theirs")
     for path in (tmp_path / "theirs", tmp_path / "theirs" / "new", tmp_path / "mine" / "link"):
-        for body in (asked(f"{path}:/x"), mount(str(path))):
+        for body in (body_with(f"{path}:/x"), mount(str(path))):
             with pytest.raises(NotShared, match=f"{path} is not shared") as refused:
                 check(body, sharing)
             assert f"{tmp_path}/theirs belongs to another user" in refused.value.hint
 
 
-def test_what_dockerd_would_make_there_is_made_first(tmp_path: Path) -> None:
-    """Or another user might, between our look and dockerd's."""
+def test_a_folder_that_dockerd_would_create_is_created_first(tmp_path: Path) -> None:
+    """Otherwise another user could create it between the check and dockerd's use."""
     tmp_path.chmod(0o1777)
     sharing = Sharing("/nowhere", (Share(str(tmp_path), str(tmp_path)),))
     with pytest.raises(NotShared, match="does not exist"):
         check(mount(f"{tmp_path}/new"), sharing)
     assert not (tmp_path / "new").exists()
     check(mount(f"{tmp_path}/new", BindOptions={"CreateMountpoint": True}), sharing)
-    check(asked(f"{tmp_path}/other/deep:/x"), sharing)
+    check(body_with(f"{tmp_path}/other/deep:/x"), sharing)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "other"]
 
 
-def test_what_galley_keeps_is_refused(tmp_path: Path, shared: Path) -> None:
+def test_galleys_private_folders_are_refused(tmp_path: Path, shared: Path) -> None:
     home = shared / ".local" / "galley"
     (home / "machine").mkdir(parents=True)
     (tmp_path / "link").symlink_to(home)
     private = private_folders.identities([str(home)])
     sharing = Sharing("/nowhere", (Share(str(shared), str(shared)),), private=private)
     for path in (home, home / "machine", home / "machine" / "id_ed25519", tmp_path / "link"):
-        for body in (asked(f"{path}:/x"), mount(str(path))):
+        for body in (body_with(f"{path}:/x"), mount(str(path))):
             with pytest.raises(NotShared) as refused:
                 check(body, sharing)
             assert "keys" in refused.value.hint
-    assert check(asked(f"{home.parent}:/x", f"{shared}:/y"), sharing) is None
+    assert check(body_with(f"{home.parent}:/x", f"{shared}:/y"), sharing) is None

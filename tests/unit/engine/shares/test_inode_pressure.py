@@ -1,4 +1,4 @@
-"""The guest is asked to forget as often as it knows too much, while it runs, and until its end."""
+"""The guest drops its inode cache at each request of the backend, while the machine runs."""
 
 import contextlib
 import queue
@@ -22,12 +22,12 @@ PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
 
 class Scene:
-    """The backend and the machine in one, and what its guest was asked."""
+    """Backend and machine in one; records the requests to the guest agent."""
 
     def __init__(self) -> None:
-        self.crowded: queue.Queue[bool] = queue.Queue()
+        self.requests: queue.Queue[bool] = queue.Queue()
         self.waits: queue.Queue[bool] = queue.Queue()
-        self.forgot: queue.Queue[str] = queue.Queue()  # by whom
+        self.forgot: queue.Queue[str] = queue.Queue()  # thread names
         self.state = MachineState.RUNNING
         self.failure: GalleyError | None = None
         self.guest: Any = self
@@ -40,7 +40,7 @@ class Scene:
         self.waits.put(True)
         while not ended.is_set():
             with contextlib.suppress(queue.Empty):
-                self.crowded.get(timeout=0.01)
+                self.requests.get(timeout=0.01)
                 forget()
                 self.waits.put(True)
 
@@ -48,7 +48,7 @@ class Scene:
         return Observation(self.state)
 
     def run_exclusive(self, work: Callable[[], None]) -> None:
-        threading.current_thread().name = "of the machine"
+        threading.current_thread().name = "machine worker"
         work()
 
     def forget(self) -> None:
@@ -56,8 +56,8 @@ class Scene:
         if self.failure is not None:
             raise self.failure
 
-    def crowd(self) -> None:
-        self.crowded.put(True)
+    def request(self) -> None:
+        self.requests.put(True)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 @pytest.fixture
-def files(scene: Scene, tmp_path: Path) -> InodePressure:
+def inode_pressure(scene: Scene, tmp_path: Path) -> InodePressure:
     directory = MachineDir(tmp_path, tmp_path, tmp_path)
     return InodePressure(directory, cast(Backend, scene))
 
@@ -77,53 +77,55 @@ def nothing_is_lost(number: int) -> None:
     raise AssertionError
 
 
-def next_of[T](told: "queue.Queue[T]") -> T:
-    return told.get(timeout=PATIENCE)
+def next_of[T](items: "queue.Queue[T]") -> T:
+    return items.get(timeout=PATIENCE)
 
 
-def test_the_cache_is_dropped_at_each_request(files: InodePressure, scene: Scene) -> None:
-    files.begin(cast(Any, scene), nothing_is_lost)
-    files.begin(cast(Any, scene), nothing_is_lost)
+def test_the_cache_is_dropped_at_each_request(inode_pressure: InodePressure, scene: Scene) -> None:
+    inode_pressure.begin(cast(Any, scene), nothing_is_lost)
+    inode_pressure.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
     for failure in (None, GuestUnreachable(Message("", "It does not answer.", "")), None):
         scene.failure = failure
-        scene.crowd()
-        assert next_of(scene.forgot) == "of the machine", "nobody may halt it meanwhile"
+        scene.request()
+        assert next_of(scene.forgot) == "machine worker", "the machine cannot be halted meanwhile"
         assert next_of(scene.waits)
-    files.end()
+    inode_pressure.end()
 
 
-def test_a_paused_machine_keeps_its_cache(files: InodePressure, scene: Scene) -> None:
-    """It would not hear, and whoever asks would take it for lost."""
+def test_a_paused_machine_keeps_its_cache(inode_pressure: InodePressure, scene: Scene) -> None:
+    """A paused guest cannot answer and would be taken for lost."""
     scene.state = MachineState.PAUSED
-    files.begin(cast(Any, scene), nothing_is_lost)
+    inode_pressure.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
-    scene.crowd()
+    scene.request()
     assert next_of(scene.waits)
     assert scene.forgot.empty()
-    files.end()
+    inode_pressure.end()
 
 
-def test_an_agent_that_cannot_is_not_asked_again(files: InodePressure, scene: Scene) -> None:
-    scene.failure = MachineError(Message("", "It knows no such request."))
-    files.begin(cast(Any, scene), nothing_is_lost)
+def test_an_agent_that_rejects_the_request_is_not_retried(
+    inode_pressure: InodePressure, scene: Scene
+) -> None:
+    scene.failure = MachineError(Message("", "Unknown request."))
+    inode_pressure.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
-    scene.crowd()
+    scene.request()
     assert next_of(scene.forgot)
-    scene.crowd()
+    scene.request()
     with pytest.raises(queue.Empty):
         scene.forgot.get(timeout=0.3)
 
 
-def test_the_next_machine_is_looked_after_though_the_last_has_hardly_ended(
-    files: InodePressure, scene: Scene
+def test_the_next_machine_is_watched_right_after_the_last_one_ended(
+    inode_pressure: InodePressure, scene: Scene
 ) -> None:
-    files.begin(cast(Any, scene), nothing_is_lost)
+    inode_pressure.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
-    files.end()
-    files.begin(cast(Any, scene), nothing_is_lost)
+    inode_pressure.end()
+    inode_pressure.begin(cast(Any, scene), nothing_is_lost)
     assert next_of(scene.waits)
-    scene.crowd()
+    scene.request()
     assert next_of(scene.forgot)
     assert next_of(scene.waits)
-    files.end()
+    inode_pressure.end()
