@@ -31,11 +31,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def told(stores: EngineStores, clock: Clock) -> "Told":
-    return Told(stores, clock)
+def reports(stores: EngineStores, clock: Clock) -> "Reports":
+    return Reports(stores, clock)
 
 
-class Told(QObject):
+class Reports(QObject):
     def __init__(self, stores: EngineStores, clock: Clock) -> None:
         super().__init__(stores)
         self.summaries: list[str] = []
@@ -50,34 +50,38 @@ def die(code: int, container: str = "abc") -> Event:
     return Event("container", "die", container, "web", 0.0, (("exitCode", str(code)),))
 
 
-def test_one_that_was_started_here_and_fails_at_once(stores: EngineStores, told: Told) -> None:
-    told.exit_notifier.expect("abc")
-    stores.told.emit(die(127))
-    assert told.summaries == ["web ended at once with exit code 127."]
-    stores.told.emit(die(127))
-    assert len(told.summaries) == 1, "once is enough, also when it is started again and again"
-
-
-def test_its_end_may_be_heard_before_its_start_is_known(stores: EngineStores, told: Told) -> None:
-    stores.told.emit(die(1))
-    told.exit_notifier.expect("abc")
-    assert len(told.summaries) == 1
-
-
-def test_what_ends_well_or_late_or_was_not_ours_is_not_told(
-    stores: EngineStores, told: Told, clock: Clock
+def test_a_container_that_fails_right_after_its_start_is_reported_once(
+    stores: EngineStores, reports: Reports
 ) -> None:
-    told.exit_notifier.expect("well")
+    reports.exit_notifier.expect("abc")
+    stores.told.emit(die(127))
+    assert reports.summaries == ["web ended at once with exit code 127."]
+    stores.told.emit(die(127))
+    assert len(reports.summaries) == 1, "one report, also if it restarts repeatedly"
+
+
+def test_an_exit_event_may_arrive_before_the_start_event(
+    stores: EngineStores, reports: Reports
+) -> None:
+    stores.told.emit(die(1))
+    reports.exit_notifier.expect("abc")
+    assert len(reports.summaries) == 1
+
+
+def test_a_successful_a_late_and_a_foreign_exit_are_not_reported(
+    stores: EngineStores, reports: Reports, clock: Clock
+) -> None:
+    reports.exit_notifier.expect("well")
     stores.told.emit(die(0, "well"))
-    told.exit_notifier.expect("late")
+    reports.exit_notifier.expect("late")
     clock.now += SOON + 1
     stores.told.emit(die(1, "late"))
     stores.told.emit(die(1, "foreign"))
-    assert told.summaries == []
+    assert reports.summaries == []
 
 
-def test_no_memory_is_told_of_any_and_once(stores: EngineStores, told: Told) -> None:
-    told.exit_notifier.expect("abc")
+def test_an_out_of_memory_kill_is_reported_once(stores: EngineStores, reports: Reports) -> None:
+    reports.exit_notifier.expect("abc")
     stores.told.emit(Event("container", "oom", "abc", "web"))
     stores.told.emit(die(137))
-    assert told.summaries == ["web ran out of memory."]
+    assert reports.summaries == ["web ran out of memory."]

@@ -1,7 +1,7 @@
-"""No name that an image, a container or a file has is taken for markup, or for a key of a menu.
+"""No name of an image, a container or a file is interpreted as markup or as a menu shortcut.
 
-The rules read source text, as `tests/unit/test_architecture.py` does, and each is shown to find its
-fault. `tests/gui/test_hostile_names.py` looks at the widgets.
+The rules read source text, as `tests/unit/test_architecture.py` does, and each is shown to find a
+violation. `tests/gui/test_hostile_names.py` checks the widgets.
 """
 
 import ast
@@ -12,16 +12,16 @@ import pytest
 from desktop.i18n.text import plain, tip
 from tests.unit.desktop.i18n.test_text import called, sources
 
-TRAY = "desktop/tray.py"  # whose tip is the desktop's, not Qt's
+TRAY = "desktop/tray.py"  # the desktop shows its tooltip, not Qt
 LABELS = "desktop/widgets/basics.py"
 PLAIN = "setTextFormat(Qt.TextFormat.PlainText)"
 RICH = {"setHtml", "insertHtml", "appendHtml", "QTextBrowser", "QMessageBox", "RichText"}
 WITH_KEYS = {"addAction", "addMenu", "QCheckBox", "QRadioButton"}
-OURS = {"tr", "plural", "plain", "QAction"}  # their texts have no "&" of others
+OURS = {"tr", "plural", "plain", "QAction"}  # their texts contain no foreign "&"
 
 
 def foreign(files: dict[str, str]) -> Iterator[str]:
-    """Texts that Qt may take for more than text."""
+    """Texts that Qt may interpret as markup or as a shortcut."""
     for path, source in files.items():
         root = ast.parse(source)
         for node in ast.walk(root):
@@ -59,14 +59,14 @@ def _of_label(path: str, node: ast.AST) -> Iterator[str]:
 
 
 def _of_role(node: ast.AST) -> Iterator[str]:
-    """The tips of a model."""
+    """Tooltips of a model."""
     if isinstance(node, ast.match_case):
-        asked: ast.AST = node.pattern
+        condition: ast.AST = node.pattern
     elif isinstance(node, ast.If):
-        asked = node.test
+        condition = node.test
     else:
         return
-    if "ToolTipRole" not in ast.unparse(asked):
+    if "ToolTipRole" not in ast.unparse(condition):
         return
     for inner in (inner for line in node.body for inner in ast.walk(line)):
         if isinstance(inner, ast.Return) and inner.value is not None:
@@ -80,7 +80,7 @@ def _calls(value: ast.expr, names: set[str]) -> bool:
 
 
 def _is_ours(given: list[ast.expr]) -> bool:
-    """A literal, a text of ours, one made plain, or an action, which has one."""
+    """Whether each is a literal, a text of Galley, a text made plain, or an action."""
     return all(
         isinstance(one, ast.Constant)
         or _calls(one, OURS)
@@ -89,12 +89,12 @@ def _is_ours(given: list[ast.expr]) -> bool:
     )
 
 
-def test_the_window_shows_foreign_text_as_it_is() -> None:
+def test_the_window_shows_foreign_text_as_plain_text() -> None:
     assert list(foreign(sources())) == []
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "violation",
     [
         "one.setToolTip(found.name)",
         "one.setToolTip(found.name if found else tip(''))",
@@ -112,14 +112,14 @@ def test_the_window_shows_foreign_text_as_it_is() -> None:
         "def f():\n    if role == Qt.ItemDataRole.ToolTipRole:\n        return name or None",
     ],
 )
-def test_a_fault_is_found(fault: str) -> None:
+def test_each_violation_is_found(violation: str) -> None:
     clean = "one.setToolTip(tip(name))\nmenu.addAction(plain(name))\nQCheckBox(tr('x'))"
     assert list(foreign({"desktop/new.py": clean})) == []
-    assert list(foreign({"desktop/new.py": fault}))
+    assert list(foreign({"desktop/new.py": violation}))
 
 
-def test_a_tip_is_escaped_where_qt_would_take_it_for_markup() -> None:
+def test_a_tip_is_escaped_where_qt_would_interpret_it_as_markup() -> None:
     assert tip("nginx:1.27 & more\nlines") == "nginx:1.27 & more\nlines"
-    for said in ("<img src=/tmp/x>n", "a &lt;b&gt;"):
-        assert tip(said).removeprefix("<p style='white-space:pre-wrap'>").count("<") == 1  # </p>
+    for name in ("<img src=/tmp/x>n", "a &lt;b&gt;"):
+        assert tip(name).removeprefix("<p style='white-space:pre-wrap'>").count("<") == 1  # </p>
     assert plain("R&D & more") == "R&&D && more"

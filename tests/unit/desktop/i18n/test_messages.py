@@ -1,4 +1,4 @@
-"""What `vm` and `engine` say to people is said in the window's language, with its values kept."""
+"""Messages of `vm` and `engine` are shown in the window's language, with their values."""
 
 from collections.abc import Iterator
 
@@ -30,28 +30,28 @@ def in_german(qapp: QCoreApplication) -> Iterator[None]:
     qapp.removeTranslator(language)
 
 
-def used(holder: object = "nginx") -> Problem:
+def port_problem(holder: object = "nginx") -> Problem:
     error = PortInUse(PORT_IN_USE, address="127.0.0.1", port=8080, protocol="tcp", holder=holder)
     return error.to_problem()
 
 
-def test_english_is_as_the_engine_says_it(qapp: QCoreApplication) -> None:
-    assert messages.told(used(), "\n") == f"{used().summary}\n{used().hint}"
+def test_an_english_message_is_the_engines_own_text(qapp: QCoreApplication) -> None:
+    assert messages.told(port_problem(), "\n") == f"{port_problem().summary}\n{port_problem().hint}"
 
 
 @pytest.mark.usefixtures("in_german")
 def test_a_message_is_translated_and_its_values_are_kept() -> None:
-    said = messages.summary(used())
-    assert "nginx" in said
-    assert "8080" in said
-    assert said != used().summary
-    assert messages.hint(used()) != used().hint
+    sentence = messages.summary(port_problem())
+    assert "nginx" in sentence
+    assert "8080" in sentence
+    assert sentence != port_problem().summary
+    assert messages.hint(port_problem()) != port_problem().hint
 
 
 @pytest.mark.usefixtures("in_german")
-def test_a_part_is_translated_too() -> None:
-    assert "another program" in used(PORT_HOLDER_HIDDEN).summary
-    assert "another program" not in messages.summary(used(PORT_HOLDER_HIDDEN))
+def test_a_text_within_a_message_is_translated() -> None:
+    assert "another program" in port_problem(PORT_HOLDER_HIDDEN).summary
+    assert "another program" not in messages.summary(port_problem(PORT_HOLDER_HIDDEN))
 
 
 @pytest.mark.usefixtures("in_german")
@@ -62,31 +62,31 @@ def test_an_error_within_a_message_is_translated() -> None:
 
 
 @pytest.mark.usefixtures("in_german")
-def test_sizes_are_as_they_are_written_here() -> None:
-    said = MACHINE_TOO_MUCH_MEMORY.text(wanted=3 << 29, installed=1 << 30)
-    assert "1.5 GiB" in said.english
-    assert "1,5 GiB" in messages.said(said)
+def test_a_size_is_formatted_for_the_locale() -> None:
+    sentence = MACHINE_TOO_MUCH_MEMORY.text(wanted=3 << 29, installed=1 << 30)
+    assert "1.5 GiB" in sentence.english
+    assert "1,5 GiB" in messages.said(sentence)
 
 
 LOST = {1: "the container a was", 2: "these containers were started again: a, b"}
-VERLOREN = {1: "der Container a wieder", 2: "diese Container wieder gestartet waren: a, b"}
+LOST_IN_GERMAN = {1: "der Container a wieder", 2: "diese Container wieder gestartet waren: a, b"}
 
 
-def lost(count: int) -> Problem:
+def went_away(count: int) -> Problem:
     names = ", ".join("ab"[:count])
     return EngineUnreachable(ENGINE_WENT_AWAY, containers=names, count=count).to_problem()
 
 
 @pytest.mark.parametrize("count", LOST)
 def test_an_english_message_has_a_plural(qapp: QCoreApplication, count: int) -> None:
-    assert LOST[count] in lost(count).summary
-    assert messages.summary(lost(count)) == lost(count).summary
+    assert LOST[count] in went_away(count).summary
+    assert messages.summary(went_away(count)) == went_away(count).summary
 
 
 @pytest.mark.usefixtures("in_german")
-@pytest.mark.parametrize("count", VERLOREN)
+@pytest.mark.parametrize("count", LOST_IN_GERMAN)
 def test_a_message_has_the_plural_of_its_language(count: int) -> None:
-    assert VERLOREN[count] in messages.summary(lost(count))
+    assert LOST_IN_GERMAN[count] in messages.summary(went_away(count))
 
 
 @pytest.mark.usefixtures("in_german")
@@ -108,14 +108,14 @@ def test_a_known_code_with_other_values_is_shown_as_received() -> None:
 
 
 @pytest.mark.usefixtures("in_german")
-def test_what_has_no_code_stays() -> None:
-    for said in ("", "Driver failed: no such thing.", "Try {again}"):
-        assert messages.said(Text(said)) == said
+def test_a_text_without_a_code_is_shown_as_received() -> None:
+    for sentence in ("", "Driver failed: no such thing.", "Try {again}"):
+        assert messages.said(Text(sentence)) == sentence
 
 
 @pytest.mark.usefixtures("in_german")
-def test_a_problem_is_shown_in_the_language_and_copied_as_it_came(qapp: QApplication) -> None:
-    problem = used()
+def test_a_problem_is_shown_translated_and_copied_in_english(qapp: QApplication) -> None:
+    problem = port_problem()
     card = ProblemCard(Theme(qapp), problem)
     shown = {one.text() for one in card.findChildren(QLabel)}
     assert {messages.summary(problem), messages.hint(problem)} <= shown

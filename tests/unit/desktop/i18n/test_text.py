@@ -1,7 +1,7 @@
-"""No text of the window is out of a translator's reach, and German has all of them.
+"""Every text of the window can be translated, and German has a translation of each.
 
-The rules read source text, as `tests/unit/test_architecture.py` does, and each is shown to find its
-fault.
+The rules read source text, as `tests/unit/test_architecture.py` does, and each is shown to find a
+violation.
 """
 
 import ast
@@ -19,7 +19,7 @@ from desktop.i18n import text
 from tests.texts import update
 
 ROOT = Path(__file__).parents[4]
-# Calls whose first texts a person reads; everything else gets its text from a variable.
+# Calls whose first argument is shown to the user, if it is a literal.
 SHOWING = {
     "setText", "setToolTip", "setWindowTitle", "setPlaceholderText", "setAccessibleName",
     "setAccessibleDescription", "addAction", "addItem", "addMenu", "setLabel", "setTitle",
@@ -56,24 +56,24 @@ def marked(files: dict[str, str]) -> dict[str, str]:
     for path, source in files.items():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and called(node) in ("tr", "plural"):
-                for said in filter(None, map(literal, node.args[:1])):
-                    found[said] = f"{path}:{node.lineno}"
+                for source_text in filter(None, map(literal, node.args[:1])):
+                    found[source_text] = f"{path}:{node.lineno}"
     return found
 
 
-def bare(files: dict[str, str]) -> Iterator[str]:
+def untranslated(files: dict[str, str]) -> Iterator[str]:
     """Texts that are shown without going through `tr`."""
     for path, source in files.items():
         for node in ast.walk(ast.parse(source)):
             if not isinstance(node, ast.Call) or called(node) not in SHOWING:
                 continue
-            for said in filter(None, map(literal, node.args[:1])):
-                if re.search(r"[A-Za-z]{2}", said) and said not in NAMES:
-                    yield f"{path}:{node.lineno}: {said!r}"
+            for source_text in filter(None, map(literal, node.args[:1])):
+                if re.search(r"[A-Za-z]{2}", source_text) and source_text not in NAMES:
+                    yield f"{path}:{node.lineno}: {source_text!r}"
 
 
 def unmarkable(files: dict[str, str]) -> Iterator[str]:
-    """`tr` of something that lupdate cannot find in the source."""
+    """Calls of `tr` whose text lupdate cannot find in the source."""
     for path, source in files.items():
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and called(node) in ("tr", "plural") and node.args:
@@ -101,39 +101,41 @@ def entries(file: Path) -> list[Entry]:
     found = []
     for context in ElementTree.parse(file).getroot().iterfind("context"):
         for message in context.iterfind("message"):
-            said = message.find("translation")
-            assert said is not None
-            forms = [form.text or "" for form in said.iterfind("numerusform")] or [said.text or ""]
+            translation = message.find("translation")
+            assert translation is not None
+            forms = [form.text or "" for form in translation.iterfind("numerusform")] or [
+                translation.text or ""
+            ]
             entry = Entry(
                 context=context.findtext("name") or "",
                 source=message.findtext("source") or "",
                 one=message.findtext("comment") or "",
                 forms=tuple(forms),
-                is_finished=said.get("type") is None,
+                is_finished=translation.get("type") is None,
             )
             found.append(entry)
     return found
 
 
-def test_no_text_is_bare() -> None:
-    assert not list(bare(sources()))
+def test_no_shown_text_bypasses_tr() -> None:
+    assert not list(untranslated(sources()))
 
 
-def test_every_text_can_be_found() -> None:
+def test_lupdate_can_find_the_text_of_every_call() -> None:
     assert not list(unmarkable(sources()))
 
 
-def test_a_bare_text_would_be_found() -> None:
-    assert list(bare({"x.py": "button('Delete', f)"}))
+def test_each_rule_finds_a_violation() -> None:
+    assert list(untranslated({"x.py": "button('Delete', f)"}))
     assert list(unmarkable({"x.py": "tr(f'Delete {name}')"}))
     assert list(unmarkable({"x.py": "f'{x}: {tr(\"under way\")}'"}))
     assert not list(unmarkable({"x.py": "f'{tr(title)}'"}))
-    assert not list(bare({"x.py": "button(tr('Delete'), f)"}))
+    assert not list(untranslated({"x.py": "button(tr('Delete'), f)"}))
 
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_a_language_is_up_to_date(code: str, tmp_path: Path) -> None:
-    """It has every text, no other, and is compiled. Else: ./dev texts, then translate."""
+    """It has every text and no other, and is compiled. To update: ./dev texts, then translate."""
     kept = text.FOLDER / f"{code}.ts"
     made = tmp_path / kept.name
     made.write_bytes(kept.read_bytes())
@@ -146,12 +148,16 @@ def test_a_language_is_up_to_date(code: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", OTHERS)
 def test_lupdate_finds_every_text(code: str) -> None:
     found = {one.source for one in entries(text.FOLDER / f"{code}.ts") if not one.context}
-    lacking = [f"{where}: {said}" for said, where in marked(sources()).items() if said not in found]
+    lacking = [
+        f"{where}: {source_text}"
+        for source_text, where in marked(sources()).items()
+        if source_text not in found
+    ]
     assert not lacking, "\n".join(lacking)
 
 
 @pytest.mark.parametrize("code", OTHERS)
-def test_a_language_keeps_what_is_filled_in(code: str) -> None:
+def test_a_translation_keeps_the_placeholders(code: str) -> None:
     for one in entries(text.FOLDER / f"{code}.ts"):
         *fewer, most = one.forms
         assert set(PLACEHOLDER.findall(one.source)) == set(PLACEHOLDER.findall(most)), one.source
@@ -159,7 +165,7 @@ def test_a_language_keeps_what_is_filled_in(code: str) -> None:
         assert all(set(PLACEHOLDER.findall(form)) <= known for form in fewer), one.source
 
 
-def test_there_is_german() -> None:
+def test_there_is_a_german_translation() -> None:
     assert "de" in text.languages()
     assert text.translator("en") is None
 
@@ -185,7 +191,7 @@ def test_a_plural_has_the_form_of_its_language(
         qapp.removeTranslator(language)
 
 
-def test_a_text_that_a_language_lacks_stays_as_it_is(qapp: QCoreApplication) -> None:
+def test_a_text_without_a_translation_stays_english(qapp: QCoreApplication) -> None:
     language = text.translator("de")
     assert language is not None
     qapp.installTranslator(language)
@@ -210,7 +216,7 @@ def test_sizes_and_ages_are_short() -> None:
     ("country", "written"),
     [("C", "2026-11-29 13:55"), ("de_DE", "29.11.26 13:55"), ("en_GB", "29/11/2026 13:55")],
 )
-def test_a_date_is_as_it_is_written_here(country: str, written: str) -> None:
+def test_a_date_is_formatted_for_the_locale(country: str, written: str) -> None:
     before = QLocale()
     QLocale.setDefault(QLocale(country))
     try:
@@ -219,10 +225,10 @@ def test_a_date_is_as_it_is_written_here(country: str, written: str) -> None:
         QLocale.setDefault(before)
 
 
-def test_markup_of_others_is_no_markup_in_a_tooltip() -> None:
+def test_foreign_markup_is_escaped_in_a_tooltip() -> None:
     assert text.tip("nginx:1.27 & more") == "nginx:1.27 & more"
     assert "<img" not in text.tip("RUN <img src='//elsewhere/x'>")
 
 
-def test_whole_numbers_are_numbers() -> None:
+def test_integers_are_formatted_like_floats() -> None:
     assert (text.size(0), text.percent(0), text.seconds(0)) == ("0 B", "0.0 %", "0.0 s")

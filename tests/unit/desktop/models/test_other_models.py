@@ -1,4 +1,4 @@
-"""Every model that is not a list of the engine's things, under the eyes of Qt's own tester."""
+"""The models that are not lists of Docker objects, checked by `QAbstractItemModelTester`."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def theme(qapp: QApplication) -> Theme:
     return Theme(qapp)
 
 
-def watched[Model: QAbstractItemModel](model: Model) -> Model:
+def checked[Model: QAbstractItemModel](model: Model) -> Model:
     QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal, model)
     return model
 
@@ -37,8 +37,8 @@ def column(model: QAbstractItemModel, number: int = 0) -> list[Any]:
 
 
 @pytest.mark.parametrize("order", list(Qt.SortOrder))
-def test_files_are_shown_sorted_and_gone(theme: Theme, order: Qt.SortOrder) -> None:
-    model = watched(FilesModel(theme))
+def test_files_are_shown_sorted_and_cleared(theme: Theme, order: Qt.SortOrder) -> None:
+    model = checked(FilesModel(theme))
     model.show(ENTRIES)
     for number in range(model.columnCount()):
         model.sort(number, order)
@@ -49,7 +49,7 @@ def test_files_are_shown_sorted_and_gone(theme: Theme, order: Qt.SortOrder) -> N
 
 
 def test_the_files_of_a_layer_are_filtered_and_sorted(theme: Theme) -> None:
-    model = watched(LayerFiles(theme))
+    model = checked(LayerFiles(theme))
     model.fill(ENTRIES)
     assert "ملف" in column(model)[0], "the largest first"
     model.set_filter("größe")
@@ -59,8 +59,8 @@ def test_the_files_of_a_layer_are_filtered_and_sorted(theme: Theme) -> None:
     assert model.rowCount() == len(ENTRIES)
 
 
-def test_a_document_as_a_tree(theme: Theme, qapp: QApplication) -> None:
-    model = watched(JsonModel(theme, qapp))
+def test_a_json_document_is_shown_as_a_tree(theme: Theme, qapp: QApplication) -> None:
+    model = checked(JsonModel(theme, qapp))
     documents: tuple[Any, ...] = (DOCUMENT, [], DOCUMENT)
     for document in documents:
         model.fill(document)

@@ -1,4 +1,4 @@
-"""The one model: at every change Qt's own tester looks on, and its view agrees with the store."""
+"""`RowsModel` agrees with its store after every change, and passes `QAbstractItemModelTester`."""
 
 import random
 from collections.abc import Iterable
@@ -59,19 +59,19 @@ def shown(model: RowsModel[Thing]) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_any_change_ends_as_if_it_had_been_so_from_the_start(
+def test_a_changed_model_equals_a_fresh_one(
     store: Store[Thing], model: RowsModel[Thing], seed: int
 ) -> None:
-    chance = random.Random(seed)
-    for _turn in range(60):
-        ids = chance.sample(range(40), chance.randint(0, 30))
+    rng = random.Random(seed)
+    for _round in range(60):
+        ids = rng.sample(range(40), rng.randint(0, 30))
         groups = ("", "a", "b")
-        put(store, [Thing(f"{n:02}", chance.choice("xyz"), chance.choice(groups)) for n in ids])
-        match chance.randint(0, 6):
+        put(store, [Thing(f"{n:02}", rng.choice("xyz"), rng.choice(groups)) for n in ids])
+        match rng.randint(0, 6):
             case 0:
-                model.set_filter(chance.choice(["", "x", "0", "1 y"]))
+                model.set_filter(rng.choice(["", "x", "0", "1 y"]))
             case 1:
-                model.sort(chance.choice([-1, 0, 1]), chance.choice(list(Qt.SortOrder)))
+                model.sort(rng.choice([-1, 0, 1]), rng.choice(list(Qt.SortOrder)))
             case 2:
                 model.toggle("group:a")
         fresh = RowsModel(
@@ -85,26 +85,26 @@ def test_any_change_ends_as_if_it_had_been_so_from_the_start(
 
 def test_one_change_is_one_signal(store: Store[Thing], model: RowsModel[Thing]) -> None:
     put(store, [Thing(f"{n}", "x") for n in range(100)])
-    told = Told(model)
+    signals = Signals(model)
     put(store, [Thing(f"{n}", "changed" if n == 40 else "x") for n in range(100)])
-    assert told.rows == [40]
-    assert told.resets == 0
+    assert signals.rows == [40]
+    assert signals.resets == 0
 
 
 def test_one_new_row_is_one_insertion(store: Store[Thing], model: RowsModel[Thing]) -> None:
     put(store, [Thing(f"{n}", "x") for n in range(100)])
-    told = Told(model)
+    signals = Signals(model)
     put(store, [Thing("new", "x"), *(Thing(f"{n}", "x") for n in range(100))])
-    assert (told.inserted, told.rows, told.resets) == (1, [], 0)
+    assert (signals.inserted, signals.rows, signals.resets) == (1, [], 0)
 
 
-def test_a_flood_is_one_reset(store: Store[Thing], model: RowsModel[Thing]) -> None:
-    told = Told(model)
+def test_many_new_rows_are_one_reset(store: Store[Thing], model: RowsModel[Thing]) -> None:
+    signals = Signals(model)
     put(store, [Thing(f"{n}", "x") for n in range(MANY + 50)])
-    assert (told.inserted, told.resets) == (0, 1)
+    assert (signals.inserted, signals.resets) == (0, 1)
 
 
-def test_a_heading_counts_its_rows_anew(store: Store[Thing], model: RowsModel[Thing]) -> None:
+def test_a_heading_has_the_changed_rows(store: Store[Thing], model: RowsModel[Thing]) -> None:
     put(store, [Thing("1", "x", "a"), Thing("2", "x", "a")])
     put(store, [Thing("1", "x", "a"), Thing("2", "y", "a")])
     heading = model.lines[0].heading
@@ -112,7 +112,7 @@ def test_a_heading_counts_its_rows_anew(store: Store[Thing], model: RowsModel[Th
     assert [row.word for row in heading.rows] == ["x", "y"]
 
 
-def test_the_words_of_a_filter_may_stand_anywhere(
+def test_the_words_of_a_filter_match_in_any_order(
     store: Store[Thing], model: RowsModel[Thing]
 ) -> None:
     put(store, [Thing("alpha", "one"), Thing("beta", "two"), Thing("gamma", "ONE two")])
@@ -120,8 +120,8 @@ def test_the_words_of_a_filter_may_stand_anywhere(
     assert shown(model) == ["gamma"]
 
 
-class Told(QObject):
-    """What a view hears from the model from now on."""
+class Signals(QObject):
+    """Records the signals of the model."""
 
     def __init__(self, model: RowsModel[Thing]) -> None:
         super().__init__(model)

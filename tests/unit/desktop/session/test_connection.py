@@ -1,4 +1,4 @@
-"""Which engine it is that work reaches after another one was chosen."""
+"""Which engine a request reaches after the user has switched to another one."""
 
 import threading
 from collections.abc import Iterator
@@ -22,36 +22,36 @@ class FakeClient:
         self.endpoint = endpoint
 
     def info(self) -> None:
-        """A use."""
+        """A request that succeeds."""
 
     def ping(self) -> str:
         return "1.47"
 
     def events(self, _since: float | None, cancel: Cancel) -> Iterator[Event]:
-        over = threading.Event()
-        with cancel.closing(over.set):
-            over.wait(10)
+        cancelled = threading.Event()
+        with cancel.closing(cancelled.set):
+            cancelled.wait(10)
         yield from ()
 
     def close(self) -> None:
         """Nothing to close."""
 
 
-def test_work_that_was_asked_of_an_engine_never_reaches_another(
+def test_a_request_for_one_engine_never_reaches_another(
     qtbot: QtBot, qapp: QApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.docker.client.DockerClient", FakeClient)
     tasks = Tasks(qapp)
     connection = Connection(tasks, qapp)
 
-    def look_at(name: str) -> None:
+    def switch_to(name: str) -> None:
         connection.use(DockerContext(name, "", Endpoint(name, f"tcp://{name}:1")))
         qtbot.waitUntil(lambda: connection.is_up)
 
-    look_at("first")
+    switch_to("first")
     first = connection.pinned()
     assert first().endpoint.name == "first"
-    look_at("second")
+    switch_to("second")
     assert connection.client.endpoint.name == "second"
     with pytest.raises(EngineUnreachable, match="switched to another engine"):
         first()
@@ -59,10 +59,10 @@ def test_work_that_was_asked_of_an_engine_never_reaches_another(
     tasks.close()
 
 
-def test_who_is_answered_in_place_of_a_machine_on_the_disk_does_not_ask_for_more(
+def test_a_stopped_machine_sends_no_events_though_pings_are_answered(
     qtbot: QtBot, qapp: QApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pings are, so it seems to be there: also before the supervisor, or the next one, has told."""
+    """The supervisor answers pings in its place, so the engine seems to be up."""
     monkeypatch.setattr("engine.docker.client.DockerClient", FakeClient)
     tasks = Tasks(qapp)
     connection = Connection(tasks, qapp)
@@ -79,11 +79,11 @@ def test_who_is_answered_in_place_of_a_machine_on_the_disk_does_not_ask_for_more
         assert connection.is_asleep is auto_suspended
     connection.see_machine(None)
     assert not is_heard()
-    assert not connection.is_asleep, "nobody says so"
+    assert not connection.is_asleep, "without a supervisor the state is unknown"
     connection.see_machine(MachineState.STOPPED, True)
     connection.see_machine(MachineState.STARTING)
     assert not is_heard()
-    assert connection.is_kept, "on its way back"
+    assert connection.is_kept, "it is resuming"
     connection.see_machine(MachineState.RUNNING)
     assert is_heard()
     connection.close()

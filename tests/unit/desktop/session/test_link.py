@@ -1,4 +1,4 @@
-"""What the user asked of the engine is known until the supervisor shows it, or it is over."""
+"""A request to the engine is pending until the supervisor reports it or the call ends."""
 
 import queue
 import threading
@@ -17,14 +17,14 @@ from vm.errors import BackendFailed
 from vm.messages import Message
 from vm.types import MachineState, Status
 
-type Seen = Callable[[MachineState], None]
+type Report = Callable[[MachineState], None]
 
 
 class Supervisor:
-    """A supervisor of which a test says what it shows and when a call ends."""
+    """A supervisor whose statuses, failures and ends of calls the test sets."""
 
     def __init__(self) -> None:
-        self.shown: queue.SimpleQueue[EngineStatus | None] = queue.SimpleQueue()
+        self.reported: queue.SimpleQueue[EngineStatus | None] = queue.SimpleQueue()
         self.calls: list[str] = []
         self.may_end = threading.Event()
         self.fails = False
@@ -36,10 +36,10 @@ class Supervisor:
             raise BackendFailed(Message("", "It failed."))
 
     def statuses(self) -> Iterator[EngineStatus]:
-        yield from iter(self.shown.get, None)
+        yield from iter(self.reported.get, None)
 
     def close(self) -> None:
-        self.shown.put(None)
+        self.reported.put(None)
 
     def __enter__(self) -> "Supervisor":
         return self
@@ -50,7 +50,7 @@ class Supervisor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """A call's connection is closed; that of the listener stays."""
+        """Closes the connection of a call; that of the listener stays open."""
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
 
 @pytest.fixture
 def link(qapp: QApplication, supervisor: Supervisor) -> Iterator[Link]:
-    """Its threads end with the test: one that ran on would start a real supervisor."""
+    """Its threads end with the test: a thread that ran on would start a real supervisor."""
     others = set(threading.enumerate())
     tasks = Tasks(qapp)
     made = Link(tasks, qapp)
@@ -77,49 +77,51 @@ def link(qapp: QApplication, supervisor: Supervisor) -> Iterator[Link]:
 
 
 @pytest.fixture
-def show(link: Link, supervisor: Supervisor, qtbot: QtBot) -> Seen:
-    """The supervisor shows a machine in this state, and the link has seen it."""
+def report(link: Link, supervisor: Supervisor, qtbot: QtBot) -> Report:
+    """Reports a machine in this state and waits until the link has received it."""
 
-    def show(state: MachineState) -> None:
+    def report(state: MachineState) -> None:
         with qtbot.waitSignal(link.changed):
-            supervisor.shown.put(EngineStatus("1", "", Status(state, "fake"), EngineHealth(False)))
+            supervisor.reported.put(
+                EngineStatus("1", "", Status(state, "fake"), EngineHealth(False))
+            )
         assert link.state is state
 
-    return show
+    return report
 
 
 def requested(link: Link) -> EngineRequest | None:
     return link.requested
 
 
-def ask(link: Link, request: EngineRequest) -> Task:
+def send(link: Link, request: EngineRequest) -> Task:
     return link.request(request, request.value)
 
 
 @pytest.mark.parametrize("request_", [EngineRequest.START, EngineRequest.RESTART])
-def test_it_is_known_until_the_start_is_shown(
-    link: Link, show: Seen, request_: EngineRequest
+def test_a_start_is_pending_until_the_supervisor_reports_it(
+    link: Link, report: Report, request_: EngineRequest
 ) -> None:
-    show(MachineState.STOPPED)
-    ask(link, request_)
+    report(MachineState.STOPPED)
+    send(link, request_)
     assert requested(link) is request_
-    show(MachineState.STOPPED)
-    show(MachineState.STOPPING)
+    report(MachineState.STOPPED)
+    report(MachineState.STOPPING)
     assert requested(link) is request_
 
-    show(MachineState.STARTING)
+    report(MachineState.STARTING)
 
     assert requested(link) is None
 
 
-def test_a_stop_is_known_until_it_has_ended(
-    link: Link, show: Seen, supervisor: Supervisor, qtbot: QtBot
+def test_a_stop_is_pending_until_its_call_ends(
+    link: Link, report: Report, supervisor: Supervisor, qtbot: QtBot
 ) -> None:
-    """A machine that starts reports its steps for some time still."""
-    show(MachineState.STARTING)
-    task = ask(link, EngineRequest.STOP)
-    show(MachineState.STARTING)
-    show(MachineState.STOPPING)
+    """A starting machine reports further steps after the request to stop it."""
+    report(MachineState.STARTING)
+    task = send(link, EngineRequest.STOP)
+    report(MachineState.STARTING)
+    report(MachineState.STOPPING)
     assert requested(link) is EngineRequest.STOP
 
     supervisor.may_end.set()
@@ -128,12 +130,12 @@ def test_a_stop_is_known_until_it_has_ended(
     assert requested(link) is None
 
 
-def test_one_that_failed_is_known_no_longer_and_can_be_repeated(
+def test_a_failed_request_is_no_longer_pending_and_can_be_retried(
     link: Link, supervisor: Supervisor, qtbot: QtBot
 ) -> None:
     supervisor.fails = True
     supervisor.may_end.set()
-    task = ask(link, EngineRequest.START)
+    task = send(link, EngineRequest.START)
     with qtbot.waitSignal(link.changed):
         qtbot.waitUntil(lambda: task.state is TaskState.FAILED)
     assert requested(link) is None
@@ -146,9 +148,9 @@ def test_one_that_failed_is_known_no_longer_and_can_be_repeated(
     qtbot.waitUntil(lambda: supervisor.calls == ["start", "start"])
 
 
-def test_the_end_of_an_older_one_says_nothing_of_the_newer(link: Link, qtbot: QtBot) -> None:
-    older = ask(link, EngineRequest.START)
-    newer = ask(link, EngineRequest.STOP)
+def test_the_end_of_an_older_request_does_not_end_a_newer_one(link: Link, qtbot: QtBot) -> None:
+    older = send(link, EngineRequest.START)
+    newer = send(link, EngineRequest.STOP)
     older.cancel.set()
     older.set_state(TaskState.CANCELLED)
     assert requested(link) is EngineRequest.STOP

@@ -1,4 +1,4 @@
-"""Work beside the window's thread: results, failures, progress, cancelling."""
+"""Work outside the GUI thread: results, failures, progress, cancellation."""
 
 import threading
 from collections.abc import Callable
@@ -18,21 +18,21 @@ def tasks(qapp: QApplication) -> Tasks:
     return Tasks(qapp)
 
 
-def test_a_result_comes_back_in_the_windows_thread(qtbot: QtBot, tasks: Tasks) -> None:
+def test_a_result_is_delivered_in_the_gui_thread(qtbot: QtBot, tasks: Tasks) -> None:
     threads: list[str] = []
 
     def work(task: Task) -> str:
         threads.append(threading.current_thread().name)
         task.report("half", 0.5)
-        return "what came of it"
+        return "the result"
 
     task = tasks.start("Count", work, lambda _r: threads.append(threading.current_thread().name))
     qtbot.waitUntil(lambda: task.state is TaskState.DONE)
     assert threads[0] != threads[1] == threading.main_thread().name
-    assert task.note == "what came of it"
+    assert task.note == "the result"
 
 
-def test_an_error_is_a_problem_and_can_be_tried_again(qtbot: QtBot, tasks: Tasks) -> None:
+def test_an_error_is_a_problem_and_can_be_retried(qtbot: QtBot, tasks: Tasks) -> None:
     answers = iter([EngineRefused(Message("", "No.", "Ask again.")), None])
     problems: list[Problem] = []
 
@@ -51,18 +51,20 @@ def test_an_error_is_a_problem_and_can_be_tried_again(qtbot: QtBot, tasks: Tasks
     qtbot.waitUntil(lambda: again.state is TaskState.DONE)
 
 
-def test_a_mistake_of_ours_is_told_as_one(qtbot: QtBot, tasks: Tasks) -> None:
+def test_an_unexpected_exception_is_a_problem_with_its_traceback(
+    qtbot: QtBot, tasks: Tasks
+) -> None:
     def work(_task: Task) -> None:
-        raise KeyError("nobody")
+        raise KeyError("missing")
 
-    task = tasks.start("Stumble", work)
+    task = tasks.start("Fail", work)
     qtbot.waitUntil(lambda: task.state is TaskState.FAILED)
     assert task.problem is not None
     assert "KeyError" in task.problem.summary
     assert "in work" in task.problem.details
 
 
-def test_cancelling_ends_it_at_its_next_report(qtbot: QtBot, tasks: Tasks) -> None:
+def test_a_cancelled_task_ends_at_its_next_report(qtbot: QtBot, tasks: Tasks) -> None:
     began = threading.Event()
 
     def work(task: Task) -> None:
@@ -77,7 +79,7 @@ def test_cancelling_ends_it_at_its_next_report(qtbot: QtBot, tasks: Tasks) -> No
     assert task.problem is None
 
 
-def test_many_at_once_use_few_threads_and_all_end(qtbot: QtBot, tasks: Tasks) -> None:
+def test_many_tasks_use_few_threads_and_all_end(qtbot: QtBot, tasks: Tasks) -> None:
     seen: set[str] = set()
     lock = threading.Lock()
 
@@ -92,7 +94,7 @@ def test_many_at_once_use_few_threads_and_all_end(qtbot: QtBot, tasks: Tasks) ->
     assert len(tasks.all) <= KEPT + 1
 
 
-def test_slow_work_does_not_hold_up_other_work(qtbot: QtBot, tasks: Tasks) -> None:
+def test_slow_tasks_do_not_delay_a_quick_one(qtbot: QtBot, tasks: Tasks) -> None:
     gate = threading.Event()
     waiting = [tasks.start("slow", lambda _task: gate.wait(10)) for _ in range(THREADS - 1)]
     quick: list[int] = []
@@ -103,7 +105,7 @@ def test_slow_work_does_not_hold_up_other_work(qtbot: QtBot, tasks: Tasks) -> No
     qtbot.waitUntil(lambda: not tasks.running)
 
 
-def test_progress_is_seen_at_the_windows_pace(qtbot: QtBot, tasks: Tasks) -> None:
+def test_progress_signals_are_throttled(qtbot: QtBot, tasks: Tasks) -> None:
     seen: list[float | None] = []
 
     def work(task: Task) -> None:
@@ -118,7 +120,7 @@ def test_progress_is_seen_at_the_windows_pace(qtbot: QtBot, tasks: Tasks) -> Non
     assert seen[-1] == 1.0
 
 
-def test_a_mistake_in_what_comes_after_does_not_leave_it_running(
+def test_an_exception_in_a_callback_does_not_leave_the_task_running(
     qtbot: QtBot, tasks: Tasks
 ) -> None:
     def done(_result: object) -> None:
@@ -130,16 +132,16 @@ def test_a_mistake_in_what_comes_after_does_not_leave_it_running(
     def refuse(_task: Task) -> None:
         raise EngineRefused(Message("", "No."))
 
-    with qtbot.captureExceptions() as mistakes:
-        well = tasks.start("Well", lambda _task: 1, done)
-        ill = tasks.start("Ill", refuse, None, failed)
+    with qtbot.captureExceptions() as exceptions:
+        succeeding = tasks.start("Succeed", lambda _task: 1, done)
+        failing = tasks.start("Fail", refuse, None, failed)
         qtbot.waitUntil(lambda: not tasks.running)
-    assert len(mistakes) == 2
-    assert (well.state, ill.state) == (TaskState.DONE, TaskState.FAILED)
-    assert ill.problem is not None
+    assert len(exceptions) == 2
+    assert (succeeding.state, failing.state) == (TaskState.DONE, TaskState.FAILED)
+    assert failing.problem is not None
 
 
-def test_what_is_cleared_is_gone(qtbot: QtBot, tasks: Tasks) -> None:
+def test_a_cleared_task_is_deleted(qtbot: QtBot, tasks: Tasks) -> None:
     task = tasks.start("Once", lambda _task: None)
     qtbot.waitUntil(lambda: not tasks.running)
     tasks.clear()

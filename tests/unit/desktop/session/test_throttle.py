@@ -1,4 +1,4 @@
-"""Many notifications from a thread are few calls, and the last is not lost."""
+"""Many notifications from a thread become few calls, and the last one is not lost."""
 
 import threading
 
@@ -8,7 +8,7 @@ from desktop.session.tasks import Tasks
 from desktop.session.throttle import Throttle
 
 
-def test_many_notifications_are_few_calls_and_the_last_is_seen(qtbot: QtBot) -> None:
+def test_many_notifications_become_few_calls_and_the_last_is_not_lost(qtbot: QtBot) -> None:
     tasks = Tasks()
     notified, taken = [0], list[int]()
     throttle = Throttle(tasks.invoker, lambda: taken.append(notified[0]), 20, tasks)
@@ -25,13 +25,13 @@ def test_many_notifications_are_few_calls_and_the_last_is_seen(qtbot: QtBot) -> 
     assert len(taken) < 1_000
 
 
-def test_a_closed_one_takes_nothing(qtbot: QtBot) -> None:
+def test_a_closed_throttle_makes_no_call(qtbot: QtBot) -> None:
     tasks = Tasks()
     taken: list[int] = []
     throttle = Throttle(tasks.invoker, lambda: taken.append(1), 0, tasks)
     throttle.notify()
     throttle.close()
-    said: list[int] = []
-    tasks.invoker.invoke(lambda: said.append(1))
-    qtbot.waitUntil(lambda: said == [1])
+    invoked: list[int] = []
+    tasks.invoker.invoke(lambda: invoked.append(1))
+    qtbot.waitUntil(lambda: invoked == [1])
     assert taken == []

@@ -7,7 +7,7 @@ from pytestqt.qtbot import QtBot
 from desktop.widgets.list.tree import Tree
 
 
-def test_lines_are_drawn_round_the_current_row_while_the_tree_has_the_keyboard(
+def test_lines_are_drawn_around_the_current_row_while_the_tree_has_the_focus(
     qapp: QApplication, qtbot: QtBot
 ) -> None:
     tree, model = Tree(), QStandardItemModel()

@@ -1,15 +1,15 @@
-"""A program's line taken apart: its text, and which pieces of it are styled."""
+"""A line with ANSI sequences is split into its text and its styled spans."""
 
 import pytest
 
 from desktop.widgets.log.ansi import PLAIN, TRUE, AnsiReader, Style, styled
 
 
-def test_plain_text_stays_as_it_is() -> None:
+def test_plain_text_stays_unchanged() -> None:
     assert AnsiReader().read("GET /index.html 200\tok") == ("GET /index.html 200\tok", ())
 
 
-def test_a_style_holds_until_it_is_changed_also_across_lines() -> None:
+def test_a_style_applies_until_it_changes_also_across_lines() -> None:
     reader = AnsiReader()
     assert reader.read("a \x1b[31mred") == ("a red", ((2, 3, Style(foreground=1)),))
     assert reader.read("more\x1b[0m end") == ("more end", ((0, 4, Style(foreground=1)),))
@@ -30,7 +30,7 @@ def test_a_style_holds_until_it_is_changed_also_across_lines() -> None:
         ("", PLAIN),
     ],
 )
-def test_styles(parameters: str, style: Style) -> None:
+def test_parameters_set_the_style(parameters: str, style: Style) -> None:
     assert styled(PLAIN, parameters) == style
 
 
@@ -48,7 +48,7 @@ def test_styles(parameters: str, style: Style) -> None:
         ("ends in \x1b", "ends in "),
     ],
 )
-def test_what_is_no_text_is_left_out_or_replaced(line: str, text: str) -> None:
+def test_control_characters_are_removed_or_replaced(line: str, text: str) -> None:
     assert AnsiReader().read(line)[0] == text
 
 

@@ -1,4 +1,4 @@
-"""Keys as a terminal sends them."""
+"""Key presses as the bytes that a terminal sends."""
 
 import pytest
 from PySide6.QtCore import QEvent, Qt
@@ -10,7 +10,7 @@ Key, Held = Qt.Key, Qt.KeyboardModifier
 
 
 @pytest.mark.parametrize(
-    ("key", "held", "text", "said"),
+    ("key", "held", "text", "sent"),
     [
         (Key.Key_A, Held.NoModifier, "a", b"a"),
         (Key.Key_A, Held.ShiftModifier, "A", b"A"),
@@ -35,11 +35,13 @@ Key, Held = Qt.Key, Qt.KeyboardModifier
         (Key.Key_Shift, Held.ShiftModifier, "", b""),
     ],
 )
-def test_keys(key: Qt.Key, held: Qt.KeyboardModifier, text: str, said: bytes) -> None:
+def test_a_key_press_is_sent_as_bytes(
+    key: Qt.Key, held: Qt.KeyboardModifier, text: str, sent: bytes
+) -> None:
     event = QKeyEvent(QEvent.Type.KeyPress, key, held, text)
-    assert key_bytes(event, application_arrows=False) == said
+    assert key_bytes(event, application_arrows=False) == sent
 
 
-def test_arrows_in_programs_that_ask_for_them() -> None:
+def test_arrows_in_application_mode() -> None:
     event = QKeyEvent(QEvent.Type.KeyPress, Key.Key_Up, Held.NoModifier)
     assert key_bytes(event, application_arrows=True) == b"\x1bOA"

@@ -1,4 +1,4 @@
-"""The terminal's cells: what programs write, scroll away, and put on a second screen."""
+"""The terminal's cells: written text, scrolled lines and the alternate screen."""
 
 import random
 
@@ -8,8 +8,8 @@ from desktop.widgets.terminal.styled_runs import Run, cut, text_of
 
 
 def make(columns: int = 20, rows: int = 4) -> tuple[TerminalScreen, list[bytes]]:
-    said: list[bytes] = []
-    return TerminalScreen(columns, rows, said.append), said
+    replies: list[bytes] = []
+    return TerminalScreen(columns, rows, replies.append), replies
 
 
 def lines(screen: TerminalScreen) -> list[str]:
@@ -31,7 +31,7 @@ def test_text_styles_and_wide_characters() -> None:
     assert cut(row, 5, 9) == " 日|"
 
 
-def test_a_character_split_between_two_reads() -> None:
+def test_a_character_may_be_split_between_two_reads() -> None:
     screen, _ = make()
     whole = "é".encode()
     screen.feed(whole[:1])
@@ -45,7 +45,7 @@ def test_long_lines_wrap_as_they_do_in_a_terminal() -> None:
     assert lines(screen)[:3] == ["abcde", "fgh", "ABCDH"]
 
 
-def test_lines_that_scroll_away_are_handed_over_once() -> None:
+def test_scrolled_lines_are_returned_once() -> None:
     screen, _ = make(rows=3)
     screen.feed(b"1\r\n2\r\n3\r\n4\r\n5")
     frame = screen.frame()
@@ -54,7 +54,7 @@ def test_lines_that_scroll_away_are_handed_over_once() -> None:
     assert screen.frame().scrolled == ()
 
 
-def test_an_editor_leaves_the_screen_as_it_was() -> None:
+def test_leaving_the_alternate_screen_restores_the_main_screen() -> None:
     screen, _ = make()
     screen.feed(b"$ vi\x1b[?1049h\x1b[Heditor\r\n\r\n\r\n\r\n\r\n")
     assert "vi" not in "".join(lines(screen))
@@ -83,15 +83,15 @@ def test_a_screen_that_is_not_full_loses_nothing_when_it_shrinks() -> None:
     assert lines(screen) == ["prompt", "", ""]
 
 
-def test_programs_get_their_answers() -> None:
-    screen, said = make()
+def test_queries_of_programs_are_answered() -> None:
+    screen, replies = make()
     screen.feed(b"ab\x1b[6n")
-    assert said == [b"\x1b[1;3R"]
+    assert replies == [b"\x1b[1;3R"]
     screen.feed(b"\x1b[>4;2m\x1b[>cplain")
     assert screen.frame().rows[0][-1].style == Style()
 
 
-def test_modes_that_the_keyboard_has_to_know() -> None:
+def test_a_frame_has_the_modes_for_the_keyboard() -> None:
     screen, _ = make()
     screen.feed(b"\x1b[?1h\x1b[?2004h\x1b[?25l")
     frame = screen.frame()
@@ -100,11 +100,11 @@ def test_modes_that_the_keyboard_has_to_know() -> None:
     assert frame.cursor is None
 
 
-def test_any_bytes_may_come() -> None:
-    chance = random.Random(7)
+def test_random_bytes_do_not_break_the_screen() -> None:
+    rng = random.Random(7)
     for _ in range(20):
         screen, _ = make()
-        screen.feed(chance.randbytes(4_000))
+        screen.feed(rng.randbytes(4_000))
         screen.feed("\x1bc‍\u200bend".encode())
         screen.feed(b"\x18\x1b[0m")
         screen.frame()
@@ -113,7 +113,7 @@ def test_any_bytes_may_come() -> None:
     assert lines(screen)[0] == "abcd"
 
 
-def test_a_cursor_that_a_narrower_terminal_leaves_outside_comes_back() -> None:
+def test_a_cursor_outside_a_narrower_screen_is_moved_inside() -> None:
     screen, _ = make(columns=20)
     screen.feed(b"0123456789abcdef")
     screen.resize(10, 4)
@@ -121,14 +121,14 @@ def test_a_cursor_that_a_narrower_terminal_leaves_outside_comes_back() -> None:
     assert lines(screen)[:2] == ["0123456789", "XY"]
 
 
-def test_erasing_what_no_terminal_knows_of_is_passed_over() -> None:
+def test_unknown_erase_sequences_are_ignored() -> None:
     screen, _ = make()
     screen.feed(b"a\x1b[9J\x1b[7Kb")
     assert lines(screen)[0] == "ab"
 
 
-def test_marks_without_end_upon_a_letter_are_left_out() -> None:
-    """Each costs as much as there are before it."""
+def test_the_number_of_combining_marks_is_limited() -> None:
+    """The cost of a mark grows with the number of marks before it."""
     screen = TerminalScreen(10, 2, lambda answer: None)
     for _ in range(100):
         screen.feed(b"a" + "\u0301".encode() * 1000)
@@ -137,7 +137,7 @@ def test_marks_without_end_upon_a_letter_are_left_out() -> None:
     assert 2 < longest <= MOST_MARKS + 1
 
 
-def test_a_sequence_without_end_is_given_up() -> None:
+def test_an_unterminated_sequence_is_dropped() -> None:
     screen = TerminalScreen(10, 2, lambda answer: None)
     screen.feed(b"\x1b]0;" + b"x" * LONGEST_SEQUENCE)
     screen.feed(b"\r\n\x1b[2Kplain")
@@ -146,7 +146,7 @@ def test_a_sequence_without_end_is_given_up() -> None:
     assert "titled" in map(text_of, screen.frame().rows)
 
 
-def test_what_is_inserted_pushes_nothing_over_the_edge() -> None:
+def test_inserted_text_stays_inside_the_screen() -> None:
     screen = TerminalScreen(10, 2, lambda answer: None)
     screen.feed(b"0123456789\r\x1b[4hab\x1b[2@")
     screen.resize(6, 2)

@@ -1,11 +1,11 @@
-"""Docker's lines as rows of the window, and how a log is gone on with."""
+"""Docker's log lines as rows, and where reading continues after a restart."""
 
 from desktop.pages.containers.logs.feed import Mark, RowMaker
 from desktop.widgets.log.rows import PIECE
 from engine.docker.types import LogLine
 
 
-def test_a_long_line_is_several_rows_of_one_line() -> None:
+def test_a_long_line_becomes_several_rows() -> None:
     maker = RowMaker()
     first = maker.rows(LogLine("stdout", "\x1b[31m" + "x" * 1500, 1.0, goes_on=True))
     rest = maker.rows(LogLine("stdout", "y", 2.0))
@@ -15,14 +15,14 @@ def test_a_long_line_is_several_rows_of_one_line() -> None:
     assert maker.rows(LogLine("stdout", "next", 3.0))[0].begins
 
 
-def test_the_end_of_a_line_in_pieces_is_no_row() -> None:
+def test_an_empty_last_piece_of_a_line_adds_no_row() -> None:
     maker = RowMaker()
     maker.rows(LogLine("stdout", "x", 1.0, goes_on=True))
     assert maker.rows(LogLine("stdout", "", 1.0)) == []
     assert len(maker.rows(LogLine("stdout", "", 1.0))) == 1  # an empty line is one
 
 
-def test_the_streams_have_styles_of_their_own() -> None:
+def test_stdout_and_stderr_have_separate_styles() -> None:
     maker = RowMaker()
     maker.rows(LogLine("stdout", "\x1b[31mred", 1.0))
     plain = maker.rows(LogLine("stderr", "plain", 1.0))[0]
@@ -30,7 +30,7 @@ def test_the_streams_have_styles_of_their_own() -> None:
     assert plain.is_error
 
 
-def test_what_was_read_before_is_not_read_again() -> None:
+def test_lines_that_were_already_read_are_skipped() -> None:
     mark = Mark()
     for time in (1.0, 2.0, 2.0):
         mark.note(LogLine("stdout", "old", time))
@@ -41,7 +41,7 @@ def test_what_was_read_before_is_not_read_again() -> None:
     assert seen == 0
 
 
-def test_a_log_that_was_cut_meanwhile_loses_nothing_new() -> None:
+def test_no_new_line_of_a_truncated_log_is_skipped() -> None:
     mark = Mark()
     for _ in range(5):
         mark.note(LogLine("stdout", "old", 2.0))
