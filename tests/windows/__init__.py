@@ -1,1 +1,1 @@
-"""What is Windows' own, run by Python for Windows under Wine: start with `lane.py`."""
+"""Tests of code for Windows, run by Python for Windows under Wine: start with `lane.py`."""

@@ -1,6 +1,6 @@
-"""Makes the tests' Windows: a folder for Python, and a folder that Wine takes for a computer.
+"""Builds the tests' Windows: a folder with Python for Windows, and a Wine prefix.
 
-Next: `lane.py`, which looks after what was made.
+Next: `lane.py`, which caches and runs the result.
 """
 
 import re
@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 
 from tests.windows import recipe
 
-PATIENCE = 280.0  # seconds for any of the programs that are run
+PATIENCE = 280.0  # seconds for each program that is run
 MINGW = "x86_64-w64-mingw32-"
-# Of the library: what is only for the system that it comes from.
+# Files of the standard library that only the host's system needs.
 LEFT_OUT = (
     *("EXTERNALLY-MANAGED", "sitecustomize.py", "config-*", "lib-dynload", "*-packages"),
     *("__pycache__", "test", "idlelib", "turtledemo", "ensurepip"),
@@ -27,7 +27,7 @@ NOT_OURS = ("*.cp313t-*", "api-ms-*", "_test*", "t*86t.dll", "_tkinter.*")
 
 
 def make_python(folder: Path) -> None:
-    """`folder`: where python.exe is to be."""
+    """`folder`: the destination of python.exe."""
     shutil.copytree(recipe.library(), folder / "Lib", ignore=shutil.ignore_patterns(*LEFT_OUT))
     (folder / "DLLs").mkdir()
     with TemporaryDirectory() as work:
@@ -38,7 +38,7 @@ def make_python(folder: Path) -> None:
 
 
 def make_prefix(environment: Mapping[str, str]) -> None:
-    """What Wine needs for `environment`."""
+    """Creates the Wine prefix of `environment`."""
     Path(environment["HOME"]).mkdir()
     _run("wineboot", "--init", env=environment)
     _run("wineserver", "--wait", env=environment)
@@ -65,14 +65,14 @@ def _is_one_of(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _make_launcher(work: Path, folder: Path) -> None:
-    """python.exe, and python3.dll, by which extensions for any version of Python find this one."""
+    """python.exe, and python3.dll, which extensions with the stable ABI are linked to."""
     compiler, library = f"{MINGW}gcc", folder / "python313.dll"
     source = recipe.HERE / "launcher.c"
     _run(compiler, "-O2", "-s", "-municode", source, library, "-o", folder / "python.exe")
     shutil.copy(folder / "python.exe", folder / "pythonw.exe")
-    said = _run(f"{MINGW}objdump", "--private-headers", library)
-    names = sorted(set(re.findall(r"^\t\[ *\d+\].* (_?Py\w+)$", said, re.MULTILINE)))
-    assert names, f"no names in what objdump says of {library}"
+    output = _run(f"{MINGW}objdump", "--private-headers", library)
+    names = sorted(set(re.findall(r"^\t\[ *\d+\].* (_?Py\w+)$", output, re.MULTILINE)))
+    assert names, f"objdump lists no names of {library}"
     exports = work / "python3.def"
     lines = (f"{name}=python313.{name}" for name in names)
     exports.write_text("\n".join(["LIBRARY python3", "EXPORTS", *lines, ""]))
@@ -82,7 +82,7 @@ def _make_launcher(work: Path, folder: Path) -> None:
 
 
 def _pip(work: Path, requirements: Sequence[str], action: str, *words: str) -> None:
-    """What `requirements` ask for, checked against the hashes in them."""
+    """Runs pip for `requirements` and checks their hashes."""
     listed = work / "requirements.txt"
     listed.write_text("\n".join(requirements))
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")

@@ -1,13 +1,13 @@
-"""One Windows for the session, as a new user finds it."""
+"""One Windows for the session, as after a new installation."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.windows.lane import Windows, a_windows
+from tests.windows.lane import Windows, running_windows
 
-PATIENCE = 300.0  # seconds; the first test makes the Windows
+PATIENCE = 300.0  # seconds; the first test builds the Windows
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,5 +20,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def windows() -> Iterator[Windows]:
-    with a_windows() as made:
+    with running_windows() as made:
         yield made

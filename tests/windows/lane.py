@@ -1,11 +1,11 @@
 """A Windows for tests: CPython for Windows, with Galley's packages, under Wine.
 
-    with a_windows() as windows:
+    with running_windows() as windows:
         windows.python("-c", "import winreg")
 
-What takes a minute to make (`build.py`) stays in this user's cache, in a folder named by the hash
-of what it is made of (`recipe.py`), so that another one is made when anything of it changes. Each
-session finds the registry as it was made. No screen is needed, and nothing is left running.
+The build (`build.py`) takes a minute and stays in this user's cache, in a folder named by the hash
+of its inputs (`recipe.py`), so a changed input causes a new build. Each session begins with the
+registry of a new installation. No screen is needed, and no process is left running.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from vm.host.lock import FileLock
 
 CHECKOUT = recipe.HERE.parents[1]
 PATIENCE = 40.0  # seconds for a program on Windows
-REGISTRY = "*.reg"  # the files, in the prefix, that hold it
+REGISTRY = "*.reg"  # the registry's files in the prefix
 
 
 class Done(NamedTuple):
@@ -34,7 +34,7 @@ class Done(NamedTuple):
 
 
 class Windows:
-    """`folder`: what `build.py` has made."""
+    """`folder`: the result of `build.py`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,7 +44,7 @@ class Windows:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of a program. Nothing but PATH is the computer's, so that tests are alike everywhere."""
+        """Variables of a program. Only PATH is the host's, so that tests run alike everywhere."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._folder / "home"),
@@ -59,7 +59,7 @@ class Windows:
         }
 
     def start(self, *words: str | Path, **environment: str) -> subprocess.Popen[bytes]:
-        """A program by the path that it has here, or by its name in Windows' own folders."""
+        """Start a program by its path on the host, or by its name in Windows' own folders."""
         return self._start(words, environment, subprocess.DEVNULL)
 
     def _start(
@@ -74,7 +74,7 @@ class Windows:
         )
 
     def run(self, *words: str | Path, given: str = "", **environment: str) -> Done:
-        """Errors go to a file, for services that Wine starts meanwhile keep them open."""
+        """stderr goes to a file, because services that Wine starts meanwhile keep it open."""
         with (
             tempfile.TemporaryFile() as errors,
             self._start(words, environment, errors) as started,
@@ -85,31 +85,31 @@ class Windows:
                 started.kill()
                 raise
             errors.seek(0)
-            said = errors.read().decode(errors="replace")
-        return Done(started.returncode, output.decode(), said)
+            stderr = errors.read().decode(errors="replace")
+        return Done(started.returncode, output.decode(), stderr)
 
     def python(self, *words: str, given: str = "", **environment: str) -> Done:
         return self.run(self.python_exe, *words, given=given, **environment)
 
-    def says(self, program: str, *words: str, **environment: str) -> str:
-        """What a few lines of Python print there. Anything that they complain of is a failure."""
+    def output_of(self, program: str, *words: str, **environment: str) -> str:
+        """Output of a few lines of Python. A warning or an error is a failure."""
         done = self.python("-W", "error", "-c", program, *words, **environment)
         assert (done.code, done.errors) == (0, ""), done
         return done.output.replace("\r\n", "\n")
 
-    def forget(self) -> None:
-        """Whatever anybody has written to the registry. Nobody is logged in then."""
+    def reset_registry(self) -> None:
+        """Restore the registry of a new installation. Logs out first."""
         self.log_out()
-        for kept in (self._folder / "new").glob(REGISTRY):
-            shutil.copy2(kept, self.prefix / kept.name)
+        for file in (self._folder / "new").glob(REGISTRY):
+            shutil.copy2(file, self.prefix / file.name)
 
     def log_in(self) -> None:
-        """What starts at login is started, and Wine's own services, which would otherwise come with
-        the first program and keep its output open."""
+        """Start the programs of the Run key, and Wine's own services, which would otherwise start
+        with the first program and keep its output open."""
         self.log_out()
         self._quietly("wine", "wineboot")
         self._user = subprocess.Popen(
-            ["wine", "cmd"],  # they end with the last program, so there is one that only waits
+            ["wine", "cmd"],  # the services end with the last program: this one only waits
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -117,14 +117,14 @@ class Windows:
         )
 
     def log_out(self) -> None:
-        """Every program ends, and the registry is on the disk."""
+        """End every program, which writes the registry to the disk."""
         self._quietly("wineserver", "--kill")
         if self._user is not None:
             self._user.communicate(timeout=PATIENCE)
             self._user = None
 
     def _quietly(self, *words: str) -> None:
-        """A server that is to be ended may not be there; its exit code says so."""
+        """Ignores the exit code, which reports a server that is to be ended but does not run."""
         null = subprocess.DEVNULL
         subprocess.run(
             words, stdin=null, stdout=null, stderr=null, env=self.environment, timeout=PATIENCE
@@ -132,13 +132,13 @@ class Windows:
 
 
 @contextlib.contextmanager
-def a_windows() -> Iterator[Windows]:
-    """One at a time of this user's."""
+def running_windows() -> Iterator[Windows]:
+    """A Windows that runs; one at a time for each user."""
     cache = Path(platformdirs.user_cache_dir("galley", False), "windows")
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / "lock"):
-        windows = Windows(_made(cache))
-        windows.forget()
+        windows = Windows(_built(cache))
+        windows.reset_registry()
         windows.log_in()
         try:
             yield windows
@@ -146,22 +146,22 @@ def a_windows() -> Iterator[Windows]:
             windows.log_out()
 
 
-def _made(cache: Path) -> Path:
+def _built(cache: Path) -> Path:
     folder = cache / recipe.key()
     if not folder.exists():
         for old in filter(Path.is_dir, cache.iterdir()):
             shutil.rmtree(old)
-        making = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
-        windows = Windows(making)
+        building = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
+        windows = Windows(building)
         build.make_python(windows.python_exe.parent)
         build.make_prefix(windows.environment)
-        (making / "new").mkdir()
-        for written in windows.prefix.glob(REGISTRY):
-            shutil.copy2(written, making / "new")
-        making.rename(folder)
+        (building / "new").mkdir()
+        for file in windows.prefix.glob(REGISTRY):
+            shutil.copy2(file, building / "new")
+        building.rename(folder)
     return folder
 
 
 def windows_path(path: Path) -> str:
-    """Of a file here: Wine shows all of this computer as a drive."""
+    """Of a host file: Wine shows the host's root as drive Z."""
     return f"Z:{path}".replace("/", "\\")

@@ -1,4 +1,4 @@
-/* python.exe: all of Python is in python313.dll, beside which it lies. */
+/* python.exe: runs python313.dll, which is in the same folder. */
 
 #include <wchar.h>
 

@@ -1,8 +1,8 @@
-"""What the tests' Windows is made of, and one hash over all of it. Next: `build.py`.
+"""The inputs of the tests' Windows, and one hash over all of them. Next: `build.py`.
 
-Nothing of it comes from anywhere but Debian and the package index that this computer's pip asks.
-The programs of CPython for Windows, as python.org signs them, are in a wheel of panda3d, which
-brings them for games to be shipped with; the standard library is Debian's, of the same version.
+They come from Debian and from the package index that this computer's pip is configured for. The
+programs of CPython for Windows, signed by python.org, are in a wheel of panda3d, which has them for
+games to be shipped with; the standard library is Debian's, of the same version.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ PROGRAMS = (
     "--hash=sha256:0e505261bb58d8402d0099c291f1a3459acfdd38f3e7d666e72aa2e1ea5dc46f"
 )
 WINDOW = {"pyside6-essentials"}  # the window has no tests here
-# What a requirement's marker asks about, as Python for Windows would answer.
+# The variables of a requirement's marker, with the values of Python for Windows.
 WINDOWS = {
     "implementation_name": "cpython",
     "os_name": "nt",
@@ -49,10 +49,10 @@ def pinned(*names: str) -> list[str]:
 
 
 def packages() -> list[str]:
-    """What Galley needs on Windows, and what that needs.
+    """The requirements of Galley on Windows, and those of its requirements.
 
-    Asked of the packages that are installed here, for pip looks at its own system's markers only.
-    Those that are not here are for Windows alone, and need nothing.
+    Read from the packages installed here, because pip evaluates markers for its own system only.
+    A package that is not installed here is for Windows alone, and has no requirements.
     """
     found: set[str] = set()
     waiting = ["galley"]
@@ -78,13 +78,13 @@ def _needs(package: str) -> list[str]:
 
 
 def library() -> Path:
-    """Python's own modules, of the version that the programs are of."""
-    asked = [_python(), "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"]
-    return Path(subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip())
+    """The standard library, of the same version as the programs."""
+    command = [_python(), "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"]
+    return Path(subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip())
 
 
 def key() -> str:
-    """Another one wherever anything of it is another."""
+    """The hash of all inputs."""
     digest = hashlib.sha256()
     for name in ("recipe.py", "build.py", "launcher.c"):
         digest.update((HERE / name).read_bytes())

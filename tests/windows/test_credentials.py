@@ -1,6 +1,6 @@
-"""`docker-credential-galley` over Windows' Credential Manager, a process for each word of docker's.
+"""`docker-credential-galley` on Windows' Credential Manager, one process for each action.
 
-What is in it is read by pywin32, too, which nothing of ours uses.
+The stored credentials are also read with pywin32, which Galley does not use.
 """
 
 import json
@@ -49,7 +49,7 @@ print(ask("galley", *sys.argv[1:]))
 
 
 class Program:
-    """The helper, as docker runs it. `folder`: where docker has its configuration."""
+    """The helper, as docker runs it. `folder`: docker's configuration."""
 
     def __init__(self, windows: Windows, folder: Path) -> None:
         self.windows = windows
@@ -66,8 +66,8 @@ class Program:
         return self("store", json.dumps(login, ensure_ascii=False))
 
     def in_windows(self) -> dict[str, list[str]]:
-        """Its credentials: the name of each → user name and secret."""
-        found: dict[str, list[str]] = json.loads(self.windows.says(CREDENTIALS))
+        """The Credential Manager's entries: the name of each → user name and secret."""
+        found: dict[str, list[str]] = json.loads(self.windows.output_of(CREDENTIALS))
         return found
 
 
@@ -79,12 +79,12 @@ def helper(windows: Windows, tmp_path: Path) -> Iterator[Program]:
         helper("erase", server)
 
 
-def test_logins_are_stored_had_listed_and_erased(helper: Program) -> None:
+def test_logins_are_stored_read_listed_and_erased(helper: Program) -> None:
     assert helper.store(SERVER, "Jürgen", PASSWORD) == (0, "")
     assert helper.store(OTHER, "<token>", "t" * 1000) == (0, "")
-    code, said = helper("get", f"{SERVER}\n")
+    code, output = helper("get", f"{SERVER}\n")
     assert code == 0
-    assert json.loads(said) == {"ServerURL": SERVER, "Username": "Jürgen", "Secret": PASSWORD}
+    assert json.loads(output) == {"ServerURL": SERVER, "Username": "Jürgen", "Secret": PASSWORD}
     assert json.loads(helper("list")[1]) == {SERVER: "Jürgen", OTHER: "<token>"}
     assert helper.store(SERVER, "eve", "another") == (0, "")
     assert json.loads(helper("get", SERVER)[1])["Username"] == "eve"
@@ -98,7 +98,7 @@ def test_logins_are_stored_had_listed_and_erased(helper: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "given", "said"),
+    ("action", "given", "expected"),
     [
         ("get", SERVER, "credentials not found in native keychain"),
         ("get", " \r\n", "no credentials server URL"),
@@ -106,19 +106,21 @@ def test_logins_are_stored_had_listed_and_erased(helper: Program) -> None:
         ("delete", "", "Unknown credential action `delete`"),
     ],
 )
-def test_what_docker_knows_word_by_word(
-    helper: Program, action: str, given: str, said: str
+def test_errors_are_the_exact_texts_that_docker_expects(
+    helper: Program, action: str, given: str, expected: str
 ) -> None:
-    assert helper(action, given) == (1, said)
+    assert helper(action, given) == (1, expected)
 
 
-def test_what_windows_has_no_room_for_is_refused_and_changes_nothing(helper: Program) -> None:
-    around = len(json.dumps({"Username": "bob", "Secret": ""}))
-    assert helper.store(SERVER, "bob", "x" * (ROOM - around)) == (0, "")
-    assert len(json.loads(helper("get", SERVER)[1])["Secret"]) == ROOM - around
-    code, said = helper.store(SERVER, "bob", "y" * (ROOM - around + 1))
+def test_a_secret_that_is_too_long_is_refused_and_changes_nothing(helper: Program) -> None:
+    overhead = len(json.dumps({"Username": "bob", "Secret": ""}))
+    assert helper.store(SERVER, "bob", "x" * (ROOM - overhead)) == (0, "")
+    assert len(json.loads(helper("get", SERVER)[1])["Secret"]) == ROOM - overhead
+    code, output = helper.store(SERVER, "bob", "y" * (ROOM - overhead + 1))
     assert code == 1
-    assert said.startswith("This secret is too long for the Credential Manager of Windows.\nUse a")
+    assert output.startswith(
+        "This secret is too long for the Credential Manager of Windows.\nUse a"
+    )
     assert json.loads(helper("get", SERVER)[1])["Secret"][0] == "x"
     assert helper.store(OTHER, "bob", "→" * (ROOM // 2))[0] == 1
     assert helper("get", OTHER) == (1, NO_LOGIN)
@@ -126,11 +128,11 @@ def test_what_windows_has_no_room_for_is_refused_and_changes_nothing(helper: Pro
     assert max(len(secret) for _, secret in helper.in_windows().values()) <= ROOM
 
 
-def test_a_list_without_room_takes_no_login(windows: Windows, tmp_path: Path) -> None:
-    said = windows.says(FILL, windows_path(tmp_path)).splitlines()
-    assert int(said[0]) > 20
-    assert said[1].startswith("The Credential Manager of Windows has no room for the list")
-    assert said[2] == f"None {said[0]}"
+def test_no_login_is_stored_if_the_list_is_full(windows: Windows, tmp_path: Path) -> None:
+    output = windows.output_of(FILL, windows_path(tmp_path)).splitlines()
+    assert int(output[0]) > 20
+    assert output[1].startswith("The Credential Manager of Windows has no room for the list")
+    assert output[2] == f"None {output[0]}"
 
 
 def test_logins_at_the_same_time_are_all_listed(helper: Program) -> None:
@@ -148,15 +150,15 @@ def test_logins_at_the_same_time_are_all_listed(helper: Program) -> None:
     assert json.loads(helper("list")[1]) == {server: f"at {server}" for server in servers}
 
 
-def test_galley_finds_its_helper_there(helper: Program) -> None:
-    said = helper.windows.says(ASK, "get", SERVER, **helper.environment)
-    assert said.strip() == NO_LOGIN
+def test_galley_finds_its_helper_on_windows(helper: Program) -> None:
+    output = helper.windows.output_of(ASK, "get", SERVER, **helper.environment)
+    assert output.strip() == NO_LOGIN
     helper.store(SERVER, "bob", PASSWORD)
-    said = helper.windows.says(ASK, "get", SERVER, **helper.environment)
-    assert json.loads(said)["Secret"] == PASSWORD
+    output = helper.windows.output_of(ASK, "get", SERVER, **helper.environment)
+    assert json.loads(output)["Secret"] == PASSWORD
 
 
-def test_passwords_of_proxies_are_no_logins(helper: Program) -> None:
+def test_proxy_passwords_are_not_listed_as_logins(helper: Program) -> None:
     given = json.dumps({"Address": PROXY, "Password": PASSWORD})
     assert helper("proxy-store", given) == (0, "")
     assert json.loads(helper("proxy-get", PROXY)[1]) == PASSWORD

@@ -1,6 +1,6 @@
-"""Files that Galley writes on Windows: replaced whole, by one at a time, also while somebody reads.
+"""Files that Galley writes on Windows: replaced whole, by one writer at a time, also during a read.
 
-Another program's open file cannot be replaced there, so who writes waits until it is closed.
+Windows does not replace a file that a program has open, so the writer waits until it is closed.
 """
 
 import json
@@ -49,7 +49,7 @@ def line(started: subprocess.Popen[bytes]) -> str:
     return started.stdout.readline().decode().strip()
 
 
-def test_changes_of_docker_s_file_at_once_lose_nothing(windows: Windows, tmp_path: Path) -> None:
+def test_concurrent_changes_of_config_json_lose_nothing(windows: Windows, tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text('{\n\t"zeta": 1,\n\t"hint": "→ ä",\n\t"alpha": {"kept": true}\n}\n')
     environment = {"DOCKER_CONFIG": windows_path(tmp_path)}
@@ -64,7 +64,9 @@ def test_changes_of_docker_s_file_at_once_lose_nothing(windows: Windows, tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "galley-config.lock"}
 
 
-def test_what_is_read_is_replaced_a_moment_later(windows: Windows, tmp_path: Path) -> None:
+def test_a_file_that_is_read_is_replaced_once_it_is_closed(
+    windows: Windows, tmp_path: Path
+) -> None:
     file = tmp_path / "a file"
     file.write_text("old")
     reader = windows.start(windows.python_exe, "-c", HOLD, windows_path(file))
@@ -77,26 +79,26 @@ def test_what_is_read_is_replaced_a_moment_later(windows: Windows, tmp_path: Pat
     assert file.read_text() == "new"
 
 
-def test_what_stays_open_is_told(windows: Windows, tmp_path: Path) -> None:
+def test_a_file_that_stays_open_is_an_error(windows: Windows, tmp_path: Path) -> None:
     file = tmp_path / "a file"
     file.write_text("old")
     reader = windows.start(windows.python_exe, "-c", HOLD, windows_path(file))
     assert line(reader) == "open"
-    said = windows.says(WRITE, windows_path(file))
+    output = windows.output_of(WRITE, windows_path(file))
     reader.communicate(timeout=60)
-    assert "Galley cannot use " in said
+    assert "Galley cannot use " in output
     assert [path.name for path in tmp_path.iterdir()] == ["a file"]
     assert file.read_text() == "old"
 
 
-def test_a_lock_is_its_holder_s_until_that_has_ended(windows: Windows, tmp_path: Path) -> None:
-    place = windows_path(tmp_path / "lock")
-    holder = windows.start(windows.python_exe, "-c", LOCK, place, "0")
+def test_a_lock_is_held_until_its_holder_has_ended(windows: Windows, tmp_path: Path) -> None:
+    path = windows_path(tmp_path / "lock")
+    holder = windows.start(windows.python_exe, "-c", LOCK, path, "0")
     assert line(holder) == "True"
-    assert windows.python("-c", LOCK, place, "0").output.strip() == "False"
+    assert windows.python("-c", LOCK, path, "0").output.strip() == "False"
     holder.kill()
     holder.communicate(timeout=60)
-    assert windows.python("-c", LOCK, place, "30").output.strip() == "True"
+    assert windows.python("-c", LOCK, path, "30").output.strip() == "True"
 
 
 def test_settings_are_kept_with_their_comments(windows: Windows, tmp_path: Path) -> None:

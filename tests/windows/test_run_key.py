@@ -21,11 +21,11 @@ import json, sys
 from engine import autostart
 from vm.host.paths import home_at
 home = home_at(sys.argv[1])
-said = [getattr(autostart, step)(home) for step in sys.argv[2:]]
-problems = [state.problem.summary for state in said if state and state.problem]
+states = [getattr(autostart, step)(home) for step in sys.argv[2:]]
+problems = [state.problem.summary for state in states if state and state.problem]
 print(json.dumps({
     "name": autostart.login(home).name,
-    "standings": [state.standing for state in said if state],
+    "standings": [state.standing for state in states if state],
     "problems": problems,
 }))
 """
@@ -34,7 +34,7 @@ import json, sys
 from engine.autostart import entry, windows
 windows.enable(entry.Login("ours", (sys.executable, *json.load(sys.stdin))))
 """
-WRITE_DOWN = """
+WRITE_ARGUMENTS = """
 import json, sys
 with open(f"{sys.argv[0]}.json", "w") as file:
     file.write(json.dumps(sys.argv[1:]))
@@ -59,24 +59,24 @@ def empty(windows: Windows) -> Iterator[None]:
 
 
 def steps(windows: Windows, *names: str) -> tuple[list[str], list[str]]:
-    """What is said of it, and what stands in its way."""
-    said = json.loads(windows.says(STEPS, HOME, *names))
-    return said["standings"], said["problems"]
+    """The standings that the steps report, and their problems."""
+    report = json.loads(windows.output_of(STEPS, HOME, *names))
+    return report["standings"], report["problems"]
 
 
 def value(windows: Windows, key: str = RUN) -> str | None:
-    """Of our only entry, as `reg` shows it."""
-    said = windows.run("reg", "query", key).output
-    found = re.findall(r"^ +(galley-\w+) +REG_\w+ +(.*?)\r?$", said, re.MULTILINE)
+    """Of Galley's only entry, as `reg` shows it."""
+    output = windows.run("reg", "query", key).output
+    found = re.findall(r"^ +(galley-\w+) +REG_\w+ +(.*?)\r?$", output, re.MULTILINE)
     assert len(found) <= 1
     return found[0][1] if found else None
 
 
 def name(windows: Windows) -> str:
-    return str(json.loads(windows.says(STEPS, HOME))["name"])
+    return str(json.loads(windows.output_of(STEPS, HOME))["name"])
 
 
-def test_it_is_a_value_until_it_is_taken_out(windows: Windows) -> None:
+def test_enable_writes_a_value_and_disable_removes_it(windows: Windows) -> None:
     assert steps(windows, "state") == (["disabled"], [])
     assert value(windows) is None
     assert steps(windows, "enable", "state") == (["enabled"], [])
@@ -89,7 +89,7 @@ def test_it_is_a_value_until_it_is_taken_out(windows: Windows) -> None:
     assert value(windows) is None
 
 
-def test_the_setting_is_the_value(windows: Windows) -> None:
+def test_the_setting_is_stored_as_the_value(windows: Windows) -> None:
     def settings(*words: str) -> str:
         done = windows.python("-m", "engine.cli", "settings", *words, GALLEY_HOME=HOME)
         assert (done.code, done.errors) == (0, "")
@@ -103,7 +103,7 @@ def test_the_setting_is_the_value(windows: Windows) -> None:
     assert value(windows) is None
 
 
-def test_task_manager_turns_it_off_and_the_setting_on(windows: Windows) -> None:
+def test_task_manager_disables_it_and_the_setting_enables_it_again(windows: Windows) -> None:
     steps(windows, "enable")
     off = ("/v", name(windows), "/t", "REG_BINARY", "/d", "030000000000000000000000", "/f")
     assert windows.run("reg", "add", APPROVED, *off).code == 0
@@ -114,7 +114,7 @@ def test_task_manager_turns_it_off_and_the_setting_on(windows: Windows) -> None:
     assert value(windows, APPROVED) is None
 
 
-def test_another_galley_s_value_is_told(windows: Windows) -> None:
+def test_a_value_of_another_galley_is_reported(windows: Windows) -> None:
     other = ("/v", name(windows), "/t", "REG_SZ", "/d", r"C:\old\galley.exe desktop", "/f")
     assert windows.run("reg", "add", RUN, *other).code == 0
     standings, problems = steps(windows, "state")
@@ -123,17 +123,17 @@ def test_another_galley_s_value_is_told(windows: Windows) -> None:
     assert steps(windows, "enable", "state") == (["enabled"], [])
 
 
-def test_what_windows_would_not_start_is_refused(windows: Windows) -> None:
-    said = windows.says(TOO_LONG)
-    assert said.startswith("The command that is to start at login has ")
+def test_a_command_that_is_too_long_is_refused(windows: Windows) -> None:
+    output = windows.output_of(TOO_LONG)
+    assert output.startswith("The command that is to start at login has ")
     assert value(windows) is None
 
 
-def test_a_login_starts_it_with_every_word_as_it_was(windows: Windows) -> None:
+def test_a_login_starts_the_command_with_unchanged_arguments(windows: Windows) -> None:
     words = ["two words", 'a "quoted" one', "ends in \\", 'a \\" b', "ä→", ""]
-    with tempfile.TemporaryDirectory(prefix="a b ") as folder:  # a short one: there is a limit
+    with tempfile.TemporaryDirectory(prefix="a b ") as folder:  # a short path, because of the limit
         program, written = Path(folder, "p.py"), Path(folder, "p.py.json")
-        program.write_text(WRITE_DOWN)
+        program.write_text(WRITE_ARGUMENTS)
         done = windows.python("-c", ENABLE, given=json.dumps([windows_path(program), *words]))
         assert (done.code, done.errors) == (0, "")
         windows.log_in()
