@@ -35,7 +35,7 @@ type WaitFor = Callable[[Callable[[], object]], None]
 
 
 class WindowDockerd(NetworkedDockerd):
-    """In a namespace of another name than that of the client's tests, which may still be there."""
+    """Its network namespace is not the one of the client's tests, which may still exist."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -64,7 +64,7 @@ def context(dockerd: Dockerd) -> DockerContext:
 
 @pytest.fixture
 def client(context: DockerContext) -> Iterator[DockerClient]:
-    """Beside the window, as another program would. Afterwards the engine has no containers."""
+    """A second client of the engine. Afterwards the engine has no containers."""
     made = DockerClient(context.endpoint)
     yield made
     for container in made.containers.list():
@@ -74,7 +74,7 @@ def client(context: DockerContext) -> Iterator[DockerClient]:
 
 @pytest.fixture
 def wait_for(qtbot: QtBot) -> Callable[..., None]:
-    """Let Qt run until something is so; the deadline is met only by a failure."""
+    """Run Qt's event loop until the condition is true; only a failure reaches the deadline."""
 
     def wait(condition: Callable[[], object], seconds: float = 15.0) -> None:
         qtbot.waitUntil(lambda: bool(condition()), timeout=round(1000 * seconds))
@@ -96,7 +96,7 @@ def app(
 
 @pytest.fixture
 def own_app(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[App]:
-    """The whole window on Galley's own engine: a supervisor with the backend that pretends."""
+    """The whole window on Galley's own engine: a supervisor with the fake backend."""
     home = make_home(find_home())
     SettingsStore(home).set("backend", "fake")
     made = App(qapp)
@@ -107,7 +107,7 @@ def own_app(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
 
 
 def end_own_app(qapp: QApplication, app: App) -> None:
-    """And its supervisor, and the machine."""
+    """End the application, the machine and the supervisor."""
     end_app(qapp, app)
     client = connect_only(app.link.home)
     assert client is not None
@@ -124,7 +124,7 @@ def app_context(app: App) -> AppContext:
 
 
 def end_app(qapp: QApplication, app: App) -> None:
-    """As if it had never been: threads told to end, widgets deleted."""
+    """End the threads of the application and delete its widgets."""
     app.close()
     app.window.hide()
     app.window.deleteLater()
@@ -135,7 +135,7 @@ def end_app(qapp: QApplication, app: App) -> None:
 
 @pytest.fixture
 def screen() -> Iterator[Screen]:
-    """For a window in a process of its own, driven by real keys."""
+    """A screen for a window in its own process, driven by real keys."""
     made = Screen()
     made.start()
     yield made
@@ -144,7 +144,7 @@ def screen() -> Iterator[Screen]:
 
 @pytest.fixture
 def images_page(app: App, client: DockerClient, wait_for: WaitFor) -> Iterator[ImagesPage]:
-    """Afterwards the engine has the one image that it began with."""
+    """Afterwards the engine has only the image that it had at first."""
     app.window.go("images")
     found = app.window.current
     assert isinstance(found, ImagesPage)

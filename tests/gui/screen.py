@@ -1,7 +1,7 @@
-"""A screen of its own for the real window, and the hands of a user. Standard library only.
+"""A virtual screen for the real window, with real keys and clicks. Standard library only.
 
-Xvfb is the screen, matchbox manages windows on it, xdotool types. Nothing here knows Galley's code:
-what is true is asked of dockerd, or seen on the screen.
+Xvfb is the screen, matchbox manages windows on it, xdotool types. No code of Galley is used here:
+tests check the state of dockerd, or the picture on the screen.
 """
 
 import os
@@ -13,34 +13,34 @@ from pathlib import Path
 
 from tests.unit.engine.bridge.servers import wait_until
 
-# To start Qt takes longer than to look. A line for each look, and one in answer: where the picture
-# is to be, or a part of the screen, which has ink where it is of more than one colour.
-EYES = """
+# One process for all grabs, because Qt takes long to start. A request is a line, as is the answer:
+# the file for a picture, or an area of the screen, which has ink if it has more than one colour.
+GRABBER = """
 import sys
 from PySide6.QtGui import QGuiApplication
 app = QGuiApplication([])
 for line in sys.stdin:
     word, *rest = line.rstrip("\\n").split("\\t")
     if word == "picture":
-        said = app.primaryScreen().grabWindow(0).save(rest[0])
+        answer = app.primaryScreen().grabWindow(0).save(rest[0])
     else:
         image = app.primaryScreen().grabWindow(0, *map(int, rest)).toImage()
-        places = [(x, y) for x in range(image.width()) for y in range(image.height())]
-        said = len({image.pixel(x, y) for x, y in places}) > 1
-    print(said, flush=True)
+        pixels = [(x, y) for x in range(image.width()) for y in range(image.height())]
+        answer = len({image.pixel(x, y) for x, y in pixels}) > 1
+    print(answer, flush=True)
 """
 
 
 class Screen:
     def __init__(self, size: str = "1280x800x24", *, is_managed: bool = True) -> None:
         self._size = size
-        self._is_managed = is_managed  # or every window is where and as large as it asks to be
+        self._is_managed = is_managed  # else a window has the position and size that it requests
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._eyes: subprocess.Popen[str] | None = None
+        self._grabber: subprocess.Popen[str] | None = None
         self.display = ""
 
     def start(self) -> None:
-        """Xvfb takes the first number that is free, and tells it."""
+        """Xvfb takes the first free display number and writes it to the pipe."""
         reading, writing = os.pipe()
         xvfb = subprocess.Popen(
             ["Xvfb", "-displayfd", str(writing), "-screen", "0", self._size, "-nolisten", "tcp"],
@@ -49,8 +49,8 @@ class Screen:
         )
         os.close(writing)
         self._processes.append(xvfb)
-        with os.fdopen(reading) as told:
-            self.display = f":{told.readline().strip()}"
+        with os.fdopen(reading) as pipe:
+            self.display = f":{pipe.readline().strip()}"
         if not self._is_managed:
             return
         self._processes.append(
@@ -63,18 +63,18 @@ class Screen:
         )
 
     def stop(self) -> None:
-        if self._eyes is not None:
-            self._eyes.communicate(timeout=20)  # nothing more to look at
+        if self._grabber is not None:
+            self._grabber.communicate(timeout=20)  # the end of its input
         for process in reversed(self._processes):
             process.terminate()
             process.wait(20)
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
-        return {**kept, "DISPLAY": self.display, **(more or {})}
+        inherited = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
+        return {**inherited, "DISPLAY": self.display, **(more or {})}
 
     def open(self, argv: list[str], log: Path, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """A program on this screen; it is ended with it."""
+        """Start a program on this screen; `stop` ends it."""
         with log.open("ab") as output:
             process = subprocess.Popen(
                 argv, env=self.environment(more), stdout=output, stderr=output
@@ -87,7 +87,7 @@ class Screen:
         return self._xdotool("search", "--onlyvisible", "--name", title).returncode == 0
 
     def wait_for(self, title: str) -> None:
-        """Until such a window is on the screen and, with a window manager, has the keyboard."""
+        """Wait until such a window is on the screen and, with a window manager, has the focus."""
         wait_until(lambda: self._focused(title) if self._is_managed else self.shows(title), 30)
 
     def keys(self, *names: str) -> None:
@@ -100,7 +100,7 @@ class Screen:
         assert done.returncode == 0, done.stderr
 
     def burst(self, text: str, delay_ms: int = 0) -> None:
-        """Type faster than anybody can: no key waits for the one before. "\\n" is Return."""
+        """Type faster than a user can: no key waits for the previous one. "\\n" is Return."""
         words: list[str] = []
         for line in text.split("\n"):
             words += ["type", "--args", "1", "--delay", str(delay_ms), line] if line else []
@@ -109,40 +109,40 @@ class Screen:
         assert done.returncode == 0, done.stderr
 
     def click(self, x: int, y: int) -> None:
-        """With the left button, at a place of the screen."""
+        """Click with the left button at a point of the screen."""
         done = self._xdotool("mousemove", str(x), str(y), "click", "1")
         assert done.returncode == 0, done.stderr
 
     def picture(self, path: Path) -> None:
-        """What a user sees now."""
-        assert self._look("picture", str(path))
+        """Save the screen as it is now."""
+        assert self._grab("picture", str(path))
 
     def wait_for_ink(self, x: int, y: int, width: int, height: int) -> None:
-        """Until this part of the screen is of more than one colour."""
-        place = [str(number) for number in (x, y, width, height)]
-        wait_until(lambda: self._look("ink", *place), 60)
+        """Wait until this area of the screen has more than one colour."""
+        area = [str(number) for number in (x, y, width, height)]
+        wait_until(lambda: self._grab("ink", *area), 60)
 
     def _focused(self, title: str) -> bool:
-        """A window is shown before it has the keyboard: keys in between go nowhere."""
+        """A window is visible before it has the focus, and keys in between are lost."""
         found = self._xdotool("getwindowfocus", "getwindowname")
         return re.search(title, found.stdout.decode().strip()) is not None
 
-    def _look(self, *words: str) -> bool:
-        if self._eyes is None:
-            self._eyes = subprocess.Popen(
-                [sys.executable, "-c", EYES],
+    def _grab(self, *words: str) -> bool:
+        if self._grabber is None:
+            self._grabber = subprocess.Popen(
+                [sys.executable, "-c", GRABBER],
                 env=self.environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        assert self._eyes.stdin is not None
-        assert self._eyes.stdout is not None
-        self._eyes.stdin.write("\t".join(words) + "\n")
-        self._eyes.stdin.flush()
-        said = self._eyes.stdout.readline()
-        assert said, "there is no screen to look at"
-        return said == "True\n"
+        assert self._grabber.stdin is not None
+        assert self._grabber.stdout is not None
+        self._grabber.stdin.write("\t".join(words) + "\n")
+        self._grabber.stdin.flush()
+        answer = self._grabber.stdout.readline()
+        assert answer, "the process that grabs the screen has ended"
+        return answer == "True\n"
 
     def _xdotool(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
@@ -151,7 +151,7 @@ class Screen:
 
 
 class Steps:
-    """Takes a picture of each, numbered."""
+    """Takes a numbered picture of each step."""
 
     def __init__(self, screen: Screen, folder: Path) -> None:
         self._screen = screen

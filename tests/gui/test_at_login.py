@@ -1,4 +1,4 @@
-"""At login: what the desktop starts is an icon in the tray, and the engine where that is set."""
+"""At login the desktop starts Galley as a tray icon, with the engine if that is set."""
 
 import subprocess
 import sys
@@ -28,12 +28,12 @@ from vm.host.paths import Home, find_home, make_home
 from vm.types import MachineState
 
 TITLE = "^Galley$"
-ICON = 24  # pixels, of stalonetray's
+ICON = 24  # pixels, in stalonetray
 
 
 @pytest.fixture
 def home() -> Home:
-    """A Galley that only pretends, and starts at login with its engine."""
+    """A home with the fake backend that starts at login with its engine."""
     made = make_home(find_home())
     store = SettingsStore(made)
     for name, value in (
@@ -45,7 +45,7 @@ def home() -> Home:
 
 @pytest.fixture
 def screen(home: Home) -> Iterator[Screen]:
-    """And afterwards nothing of Galley runs."""
+    """Afterwards no process of Galley runs."""
     made = Screen(is_managed=False)
     made.start()
     yield made
@@ -71,18 +71,18 @@ def test_the_entry_starts_an_icon_and_the_engine(
     home: Home, screen: Screen, tmp_path: Path
 ) -> None:
     entry = str(linux.path(autostart.login(home)))
-    session = {"GALLEY_HOME": str(tmp_path / "another")}  # it is the entry that says which
+    session = {"GALLEY_HOME": str(tmp_path / "another")}  # the entry names the home
     started = screen.open(["gio", "launch", entry], tmp_path / "entry.log", session)
     assert started.wait(30) == 0
     wait_until(lambda: state(home) is MachineState.RUNNING, 40)
     assert len(windows(home)) == 1
-    # A desktop's tray may come up last of all.
+    # A desktop's tray may start last.
     screen.open(["stalonetray", "--geometry", "1x1"], tmp_path / "tray.log", {})
     screen.wait_for_ink(0, 0, ICON, ICON)
     galley = Path(sys.executable).with_name("galley")
     again = [str(galley), "desktop", "--hidden"]
     assert screen.open(again, tmp_path / "again.log", {}).wait(30) == 0
-    wait_until(lambda: len(windows(home)) == 1, 30)  # the second one leaves
+    wait_until(lambda: len(windows(home)) == 1, 30)  # the second one exits
     assert not screen.shows(TITLE)
     screen.click(ICON // 2, ICON // 2)
     screen.wait_for(TITLE)
@@ -93,7 +93,7 @@ def test_the_entry_starts_an_icon_and_the_engine(
 def hidden_app(
     qapp: QApplication, monkeypatch: pytest.MonkeyPatch, home: Home, wait_for: WaitFor
 ) -> Iterator[App]:
-    """Where there is no tray, after a patience of nothing."""
+    """Without a tray, and without a wait for one."""
     monkeypatch.setattr(application, "TRAY_SECONDS", 0.0)
     SettingsStore(home).set("start_engine_at_login", False)
     made = App(qapp)
@@ -103,7 +103,7 @@ def hidden_app(
     end_own_app(qapp, made)
 
 
-def test_without_a_tray_it_is_minimised_and_the_engine_is_let_be(hidden_app: App) -> None:
+def test_without_a_tray_the_window_is_minimised_and_no_engine_starts(hidden_app: App) -> None:
     assert hidden_app.tray is None
     assert hidden_app.window.isMinimized()
     assert hidden_app.link.state is MachineState.ABSENT
@@ -121,7 +121,7 @@ def test_another_start_at_login_does_not_raise_the_window(own_app: App) -> None:
     assert own_app.window.current_key == "images"
 
 
-def test_the_switch_is_the_systems_own_list(own_app: App, wait_for: WaitFor) -> None:
+def test_the_switch_follows_the_autostart_entry(own_app: App, wait_for: WaitFor) -> None:
     own_app.window.go("settings", "start_at_login")
     page = own_app.window.current
     assert isinstance(page, SettingsPage)
@@ -139,7 +139,7 @@ def test_the_switch_is_the_systems_own_list(own_app: App, wait_for: WaitFor) -> 
     wait_for(lambda: "Hidden" not in entry.read_text())
 
 
-def test_what_is_in_the_way_is_mended_in_the_settings(own_app: App) -> None:
+def test_an_autostart_problem_is_fixed_in_the_settings(own_app: App) -> None:
     wrong = Result(host.AUTOSTART.title, Outcome.PROBLEM, Problem("HostError", "Another Galley."))
     fix = fix_for(own_app.app_context, wrong)
     assert fix is not None

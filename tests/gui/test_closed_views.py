@@ -1,4 +1,4 @@
-"""What was closed is gone: logs, terminals and their frames, after a while and by itself."""
+"""Closed logs, terminals and their frames are deleted without further action."""
 
 import weakref
 
@@ -16,20 +16,20 @@ from tests.gui.conftest import WaitFor
 from tests.unit.engine.bridge.servers import IMAGE
 
 ROUNDS = 8
-SPEAKS = ("sh", "-c", "trap 'exit 0' TERM; seq 1 2000; sleep 1000 & wait")
+PRINTS_LINES = ("sh", "-c", "trap 'exit 0' TERM; seq 1 2000; sleep 1000 & wait")
 
 
-def test_logs_and_terminals_are_gone_after_they_are_closed(
+def test_logs_and_terminals_are_deleted_after_they_are_closed(
     app: App, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    key = client.containers.run(RunSpec(IMAGE, "closed", SPEAKS, network="none"))
+    key = client.containers.run(RunSpec(IMAGE, "closed", PRINTS_LINES, network="none"))
     wait_for(lambda: key in app.app_context.stores.containers.rows)
     page = app.window.pages["containers"]
     assert isinstance(page, ContainersPage)
     seen: list[weakref.ref[object]] = []
     destroyed: list[str] = []
     for _ in range(ROUNDS):
-        for made in look_at_both(app, page, key, wait_for):
+        for made in open_log_and_terminal(app, page, key, wait_for):
             seen.append(weakref.ref(made))
             if isinstance(made, QObject):
                 made.destroyed.connect(lambda: destroyed.append("one"))
@@ -37,11 +37,13 @@ def test_logs_and_terminals_are_gone_after_they_are_closed(
     del made
     objects = ROUNDS * 6  # all but the rows
     wait_for(lambda: len(destroyed) == objects)
-    wait_for(lambda: not [kept() for kept in seen if kept() is not None])
+    wait_for(lambda: not [ref() for ref in seen if ref() is not None])
 
 
-def look_at_both(app: App, page: ContainersPage, key: str, wait_for: WaitFor) -> tuple[object, ...]:
-    """Its log and a shell in it; what the window has made for them."""
+def open_log_and_terminal(
+    app: App, page: ContainersPage, key: str, wait_for: WaitFor
+) -> tuple[object, ...]:
+    """Opens a container's log and a shell in it; returns the objects of both."""
     app.window.go("containers", key, "logs")
     view = page.opened
     assert isinstance(view, ContainerDetailView)

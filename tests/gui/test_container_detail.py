@@ -1,4 +1,4 @@
-"""The inside of a container: its header, its tabs, and what happens when it goes away."""
+"""The detail view of a container: its header, its tabs, and the removal of the container."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def sleeper(name: str) -> RunSpec:
 
 
 def open_detail(app: App, wait_for: WaitFor, key: str, tab: str = "") -> ContainerDetailView:
-    """As the list opens it."""
+    """Open the view as the list does."""
     wait_for(lambda: key in app.app_context.stores.containers.rows)
     app.window.go("containers", key, tab)
     page = app.window.current
@@ -48,7 +48,7 @@ def test_the_header_follows_the_container(
     wait_for(view.stop_button.isVisible)
     assert not view.start_button.isVisible()
     QTest.mouseClick(view.stop_button, Qt.MouseButton.LeftButton)
-    assert view.state.text() == "stopping…"  # at once, whatever the engine does
+    assert view.state.text() == "stopping…"  # before the engine responds
     wait_for(lambda: view.state.text() == "exited (0)")
     assert view.start_button.isVisible()
     QTest.mouseClick(view.start_button, Qt.MouseButton.LeftButton)
@@ -69,10 +69,10 @@ def test_the_log_comes_first_and_no_shell_is_started(
     app.window.pages["containers"].open("")
     view = open_detail(app, wait_for, key)
     wait_for(lambda: view.current == "logs")
-    assert set(view.opened) == {"logs"}  # no other was made
+    assert set(view.opened) == {"logs"}  # no other tab was created
 
 
-def test_keys_walk_along_the_tabs(app: App, key: str, wait_for: WaitFor) -> None:
+def test_arrow_keys_switch_the_tab(app: App, key: str, wait_for: WaitFor) -> None:
     view = open_detail(app, wait_for, key, "files")
     QTest.keyClick(view.tabs["files"], Qt.Key.Key_Right)
     assert view.current == "stats"
@@ -83,14 +83,14 @@ def test_keys_walk_along_the_tabs(app: App, key: str, wait_for: WaitFor) -> None
     assert view.current == "terminal"
 
 
-def test_a_container_that_is_removed_says_so_and_leads_back(
+def test_a_removed_container_is_reported_with_a_way_back(
     app: App, client: DockerClient, key: str, wait_for: WaitFor
 ) -> None:
     view = open_detail(app, wait_for, key, "logs")
     client.containers.remove(key, force=True)
     wait_for(view.missing.isVisible)
-    said = [each.text() for each in view.missing.findChildren(QLabel)]
-    assert "This container is gone" in said
+    texts = [each.text() for each in view.missing.findChildren(QLabel)]
+    assert "This container is gone" in texts
     assert not view.stop_button.isEnabled()
     QTest.mouseClick(view.way_back, Qt.MouseButton.LeftButton)
     page = app.window.pages["containers"]
@@ -98,19 +98,19 @@ def test_a_container_that_is_removed_says_so_and_leads_back(
     assert page.opened is None
 
 
-def test_the_menu_is_that_of_the_list(app: App, key: str, wait_for: WaitFor) -> None:
+def test_the_menu_has_the_actions_of_the_list(app: App, key: str, wait_for: WaitFor) -> None:
     view = open_detail(app, wait_for, key, "logs")
     page = app.window.pages["containers"]
     assert isinstance(page, ContainersPage)
     view.menu.aboutToShow.emit()
-    there = QMenu()
-    page.fill_menu(there, [page.model.lines[page.model.place(key)]])
+    list_menu = QMenu()
+    page.fill_menu(list_menu, [page.model.lines[page.model.place(key)]])
     ours = [action.text() for action in view.menu.actions() if action.text()]
-    assert ours == [action.text() for action in there.actions() if action.text()][1:]
+    assert ours == [action.text() for action in list_menu.actions() if action.text()][1:]
     assert "Recreate with changes…" in ours
 
 
-def test_what_is_done_in_the_menu_is_seen_in_the_header(
+def test_an_action_of_the_menu_updates_the_header(
     app: App, client: DockerClient, key: str, wait_for: WaitFor
 ) -> None:
     view = open_detail(app, wait_for, key, "logs")
@@ -121,7 +121,7 @@ def test_what_is_done_in_the_menu_is_seen_in_the_header(
     assert row.state is ContainerState.EXITED
 
 
-def test_leaving_ends_what_the_tabs_started(app: App, key: str, wait_for: WaitFor) -> None:
+def test_closing_the_view_stops_reading_the_log(app: App, key: str, wait_for: WaitFor) -> None:
     view = open_detail(app, wait_for, key, "logs")
     tab = view.opened["logs"]
     assert isinstance(tab, LogsTab)
@@ -130,8 +130,8 @@ def test_leaving_ends_what_the_tabs_started(app: App, key: str, wait_for: WaitFo
     assert not tab.is_reading
 
 
-class Shows(QObject):
-    """Which widgets became windows of their own, if only for a moment."""
+class ShownWindows(QObject):
+    """Records the widgets that are shown as windows, even for a moment."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,20 +143,20 @@ class Shows(QObject):
         return False
 
 
-def test_no_tab_shows_a_window_of_its_own(
+def test_no_tab_shows_a_separate_window(
     app: App, qapp: QApplication, key: str, wait_for: WaitFor
 ) -> None:
-    shows = Shows()
-    qapp.installEventFilter(shows)
+    shown = ShownWindows()
+    qapp.installEventFilter(shown)
     view = open_detail(app, wait_for, key)
     for name in view.tabs:
         view.show_tab(name)
         wait_for(view.opened[name].isVisible)
-    qapp.removeEventFilter(shows)
-    assert shows.seen == []
+    qapp.removeEventFilter(shown)
+    assert shown.seen == []
 
 
-def test_keys_of_the_view(app: App, key: str, wait_for: WaitFor) -> None:
+def test_keyboard_shortcuts_of_the_view(app: App, key: str, wait_for: WaitFor) -> None:
     view = open_detail(app, wait_for, key, "logs")
     window = app.window.windowHandle()
     window.requestActivate()
@@ -171,11 +171,11 @@ def test_keys_of_the_view(app: App, key: str, wait_for: WaitFor) -> None:
     assert logs.view.hasFocus()
     QTest.keyClick(window, Qt.Key.Key_Tab, control)
     assert view.current == "terminal"
-    QTest.keyClick(window, Qt.Key.Key_Tab, control)  # the terminal does not keep this one
+    QTest.keyClick(window, Qt.Key.Key_Tab, control)  # the terminal leaves this key to the view
     assert view.current == "files"
     focus = app.window.focusWidget()
     assert focus is not None
-    assert focus.accessibleName() == "Files"  # the table: the arrows go on in it
+    assert focus.accessibleName() == "Files"  # the table, for the arrow keys
     QTest.keyClick(window, Qt.Key.Key_Backtab, control | shift)
     QTest.keyClick(window, Qt.Key.Key_Backtab, control | shift)
     assert view.current == "logs"

@@ -1,4 +1,4 @@
-"""The list of containers: what it shows, what its buttons and keys do, that it is never stale."""
+"""The list of containers: its rows, its buttons and keys, and that it is up to date."""
 
 from collections.abc import Callable
 
@@ -49,11 +49,11 @@ def press(page: ContainersPage, name: str, button: int) -> None:
     last = len(table.rows.columns) - 1
     rect = table.visualRect(table.rows.index(table.rows.place(found.id), last))
     count = 3
-    place = QPoint(rect.right() - 32 * count - 8 + 32 * button + 16, rect.center().y())
-    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    pos = QPoint(rect.right() - 32 * count - 8 + 32 * button + 16, rect.center().y())
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=pos)
 
 
-def test_what_others_start_appears_and_what_they_remove_goes(
+def test_the_list_follows_containers_of_other_clients(
     app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     QAbstractItemModelTester(page.model, QAbstractItemModelTester.FailureReportingMode.Fatal, app)
@@ -71,29 +71,29 @@ def test_buttons_stop_and_start(
     made = client.containers.run(sleeper("switched"))
     wait_for(lambda: row(page, "switched"))
     press(page, "switched", 0)
-    assert made in page.app.stores.containers.busy, "the row says at once that it is stopping"
+    assert made in page.app.stores.containers.busy, "the row shows the stop at once"
     wait_for(lambda: (found := row(page, "switched")) and not found.state.is_up)
     wait_for(lambda: made not in page.app.stores.containers.busy)
     press(page, "switched", 0)
     wait_for(lambda: (found := row(page, "switched")) and found.state.is_up)
 
 
-def test_delete_asks_once_and_names_what_is_lost(
+def test_delete_needs_a_confirmation_that_names_the_container(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     made = client.containers.run(sleeper("lost"))
     wait_for(lambda: row(page, "lost"))
     page.table.choose(made)
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = page.app.window.widget.findChild(Confirm)
-    assert asked is not None
-    assert "lost" in asked.windowTitle()
-    assert row(page, "lost"), "nothing is deleted before somebody agrees"
-    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
+    confirm = page.app.window.widget.findChild(Confirm)
+    assert confirm is not None
+    assert "lost" in confirm.windowTitle()
+    assert row(page, "lost"), "nothing is deleted before the confirmation"
+    QTest.mouseClick(confirm.agree, Qt.MouseButton.LeftButton)
     wait_for(lambda: not row(page, "lost"))
 
 
-def test_the_question_names_all_that_it_deletes(
+def test_the_confirmation_names_all_containers_to_delete(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.containers.run(sleeper("going"))
@@ -101,16 +101,16 @@ def test_the_question_names_all_that_it_deletes(
     wait_for(lambda: row(page, "going") and row(page, "idle"))
     page.table.selectAll()
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = page.app.window.widget.findChild(Confirm)
-    assert asked is not None
-    assert asked.windowTitle() == "Delete 2 containers?"
-    assert sorted(asked.names.toPlainText().split()) == ["going", "idle"]
-    said = " ".join(one.text() for one in asked.findChildren(QLabel))
-    assert "Running, and killed first: going." in said
-    asked.reject()
+    confirm = page.app.window.widget.findChild(Confirm)
+    assert confirm is not None
+    assert confirm.windowTitle() == "Delete 2 containers?"
+    assert sorted(confirm.names.toPlainText().split()) == ["going", "idle"]
+    text = " ".join(one.text() for one in confirm.findChildren(QLabel))
+    assert "Running, and killed first: going." in text
+    confirm.reject()
 
 
-def test_a_refused_start_names_the_container_and_who_has_its_port(
+def test_a_refused_start_names_the_container_and_the_holder_of_its_port(
     app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     ports = (Port(80, "tcp", "", 18083),)
@@ -125,7 +125,7 @@ def test_a_refused_start_names_the_container_and_who_has_its_port(
     assert "Stop that container" in toast.text
 
 
-def test_a_run_tells_the_name_that_the_container_got(app: App, wait_for: WaitFor) -> None:
+def test_a_run_reports_the_generated_name(app: App, wait_for: WaitFor) -> None:
     spec = RunSpec(IMAGE, "", ENDS_AT_ONCE, network="none")
     actions.run(app.app_context, spec)
     wait_for(lambda: app.window.findChildren(Toast))
@@ -134,7 +134,9 @@ def test_a_run_tells_the_name_that_the_container_got(app: App, wait_for: WaitFor
     assert toast.title == f"{made.name} is running"
 
 
-def test_filter_and_groups(page: ContainersPage, client: DockerClient, wait_for: WaitFor) -> None:
+def test_rows_are_filtered_and_grouped(
+    page: ContainersPage, client: DockerClient, wait_for: WaitFor
+) -> None:
     for service in ("web", "db"):
         body = {
             "Image": IMAGE,
@@ -157,7 +159,7 @@ def test_filter_and_groups(page: ContainersPage, client: DockerClient, wait_for:
     assert set(names(page.table)) == {"shop", "alone"}
 
 
-def test_selection_survives_a_change_elsewhere(
+def test_the_selection_survives_a_new_row(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     kept = client.containers.run(sleeper("kept"))
@@ -170,7 +172,7 @@ def test_selection_survives_a_change_elsewhere(
     assert chosen.key == kept
 
 
-def test_one_that_dies_at_once_is_told_with_the_way_to_its_log(
+def test_a_container_that_fails_at_once_is_reported_with_a_link_to_its_log(
     app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     spec = RunSpec(IMAGE, "short", ("sh", "-c", "echo no config; exit 3"), network="none")
@@ -185,7 +187,7 @@ def test_one_that_dies_at_once_is_told_with_the_way_to_its_log(
     assert page.opened is not None
 
 
-def test_a_name_of_any_script_is_shown_and_removed_again(
+def test_a_project_with_an_arabic_name_is_shown_and_removed(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     body = {"Image": IMAGE, "Cmd": ["true"], "Labels": {"com.docker.compose.project": "متجر"}}

@@ -1,4 +1,4 @@
-"""The engine's page: its own engine with a start and a stop, another one only to be read."""
+"""The engine page: Galley's own engine can be started and stopped, another one is read-only."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,22 +24,22 @@ type WaitFor = Callable[..., None]
 LEFT = Qt.MouseButton.LeftButton
 
 
-def shown(app: App) -> EnginePage:
+def open_page(app: App) -> EnginePage:
     app.window.go("engine")
     found = app.window.current
     assert isinstance(found, EnginePage)
     return found
 
 
-def test_its_own_engine_is_started_and_stopped(own_app: App, wait_for: WaitFor) -> None:
-    page = shown(own_app)
+def test_galleys_own_engine_is_started_and_stopped(own_app: App, wait_for: WaitFor) -> None:
+    page = open_page(own_app)
     wait_for(page.start.isEnabled)
     assert not page.stop.isEnabled()
     assert page.stop.toolTip() == "It is not running."
 
     QTest.mouseClick(page.start, LEFT)
 
-    assert page.word.text() == "starting"  # before the supervisor has answered
+    assert page.word.text() == "starting"  # before the supervisor responds
     assert not page.start.isEnabled()
     wait_for(lambda: page.word.text() == "running" and page.stop.isEnabled())
     timeline = page.start_card.timeline
@@ -55,12 +55,12 @@ def test_its_own_engine_is_started_and_stopped(own_app: App, wait_for: WaitFor) 
     QTest.mouseClick(page.stop, LEFT)
 
     wait_for(lambda: page.word.text() == "stopped")
-    assert page.start_card.timeline.boot == steps  # the last start is still to be seen
+    assert page.start_card.timeline.boot == steps  # the last start is still shown
     assert page.start.isEnabled()
 
 
-def test_what_is_copied_is_the_address(own_app: App) -> None:
-    page = shown(own_app)
+def test_the_button_copies_the_address_of_the_socket(own_app: App) -> None:
+    page = open_page(own_app)
 
     QTest.mouseClick(page.reach.socket.button, LEFT)
 
@@ -72,7 +72,7 @@ def test_a_failed_start_stays_on_the_page(own_app: App, wait_for: WaitFor) -> No
     folder = Path(own_app.link.home.machine)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "fake.json").write_text('{"damaged": true}')
-    page = shown(own_app)
+    page = open_page(own_app)
 
     QTest.mouseClick(page.start, LEFT)
 
@@ -83,13 +83,13 @@ def test_a_failed_start_stays_on_the_page(own_app: App, wait_for: WaitFor) -> No
     assert page.start.isEnabled()
 
 
-def test_what_cannot_be_counted_is_said(
+def test_a_failed_count_of_disk_usage_is_shown(
     own_app: App, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_client: DockerClient) -> DiskUse:
         raise EngineRefused(Message("", "a disk usage operation is already running"))
 
-    page = shown(own_app)
+    page = open_page(own_app)
     engine.start(own_app.app_context)
     wait_for(page.disk.count.isVisible)
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_counted_is_said(
         assert page.disk.count.text() == "Calculating…"
         wait_for(lambda: page.disk.words.text() == "The engine could not calculate it.")
 
-    own_app.link.changed.emit()  # the next news of the machine does not wipe it away
+    own_app.link.changed.emit()  # the next status of the machine does not remove it
     assert page.disk.words.text() == "The engine could not calculate it."
     assert page.disk.words.toolTip() == "a disk usage operation is already running"
     assert page.disk.count.isEnabled()
@@ -109,8 +109,8 @@ def test_what_cannot_be_counted_is_said(
     assert "The engine uses" in page.disk.words.text()
 
 
-def test_another_engine_is_only_read(app: App, wait_for: WaitFor) -> None:
-    page = shown(app)
+def test_another_engine_is_read_only(app: App, wait_for: WaitFor) -> None:
+    page = open_page(app)
     wait_for(page.reach.engine.isVisible)
 
     for one in (page.start, page.restart, page.stop, page.start_card, page.reach.backend):
@@ -136,7 +136,9 @@ def test_another_engine_is_only_read(app: App, wait_for: WaitFor) -> None:
         (MachineState.FAILED, None, {"start", "restart", "stop"}),
     ],
 )
-def test_what_is_possible(state: MachineState, problem: Problem | None, possible: set[str]) -> None:
+def test_possible_actions_of_each_state(
+    state: MachineState, problem: Problem | None, possible: set[str]
+) -> None:
     status = Status(state, "fake", problem=problem)
     found = verbs(EngineStatus("1", "", status, EngineHealth(False)))
 
@@ -144,5 +146,5 @@ def test_what_is_possible(state: MachineState, problem: Problem | None, possible
     assert without_reason == possible
 
 
-def test_without_a_supervisor_nothing_is_possible() -> None:
+def test_without_a_supervisor_no_action_is_possible() -> None:
     assert all((verbs(None).start, verbs(None).restart, verbs(None).stop))

@@ -1,4 +1,4 @@
-"""Start, stop and restart show at once that they were asked for, wherever the user asked."""
+"""Start, stop and restart are shown at once, wherever the user requests them."""
 
 from collections.abc import Callable
 
@@ -20,14 +20,14 @@ from vm.errors import Problem
 from vm.types import MachineState
 
 type WaitFor = Callable[..., None]
-type Ask = Callable[[App, str], None]  # "start", "stop" or "restart"
+type Send = Callable[[App, str], None]  # "start", "stop" or "restart"
 
 TITLES = {
     "start": "Start the engine",
     "stop": "Stop the engine",
     "restart": "Restart the engine",
 }
-SAID = {
+SHOWN = {
     "start": ("starting", "Starting the engine…"),
     "stop": ("stopping", "Stopping the engine…"),
     "restart": ("restarting", "Restarting the engine…"),
@@ -75,9 +75,9 @@ def as_a_fix(app: App, request: str) -> None:
     fix[1]()
 
 
-def assert_heard(app: App, request: str) -> None:
-    """Everything that shows the engine's state, before the supervisor has answered."""
-    word, text = SAID[request]
+def assert_shown(app: App, request: str) -> None:
+    """Checks everything that shows the engine's state, before the supervisor responds."""
+    word, text = SHOWN[request]
     assert app.window.state.word == word
     assert app.window.statusbar.engine.text() == text
     page = engine_page(app)
@@ -93,41 +93,43 @@ def running(own_app: App, wait_for: WaitFor) -> App:
     return own_app
 
 
-@pytest.mark.parametrize("ask", [on_the_page, in_the_palette, in_the_tray, in_the_banner, as_a_fix])
-def test_a_start_is_heard_at_once(own_app: App, wait_for: WaitFor, ask: Ask) -> None:
-    ask(own_app, "start")
+@pytest.mark.parametrize(
+    "send", [on_the_page, in_the_palette, in_the_tray, in_the_banner, as_a_fix]
+)
+def test_a_start_is_shown_at_once(own_app: App, wait_for: WaitFor, send: Send) -> None:
+    send(own_app, "start")
 
-    assert_heard(own_app, "start")
+    assert_shown(own_app, "start")
     wait_for(lambda: own_app.window.state.word == "running")
     wait_for(engine_page(own_app).stop.isEnabled)
 
 
-@pytest.mark.parametrize("ask", [on_the_page, in_the_palette, in_the_tray])
-def test_a_stop_is_heard_at_once_and_until_it_has_stopped(
-    running: App, wait_for: WaitFor, ask: Ask
+@pytest.mark.parametrize("send", [on_the_page, in_the_palette, in_the_tray])
+def test_a_stop_is_shown_at_once_and_until_it_is_complete(
+    running: App, wait_for: WaitFor, send: Send
 ) -> None:
     words: list[str] = []
     running.window.state_changed.connect(lambda state: words.append(state.word))
 
-    ask(running, "stop")
+    send(running, "stop")
 
-    assert_heard(running, "stop")
+    assert_shown(running, "stop")
     wait_for(lambda: running.window.state.word == "stopped")
     wait_for(engine_page(running).start.isEnabled)
     assert words[0] == "stopping"
     assert "starting" not in words
 
 
-@pytest.mark.parametrize("ask", [on_the_page, in_the_palette, as_a_fix])
-def test_a_restart_is_heard_at_once(running: App, wait_for: WaitFor, ask: Ask) -> None:
-    ask(running, "restart")
+@pytest.mark.parametrize("send", [on_the_page, in_the_palette, as_a_fix])
+def test_a_restart_is_shown_at_once(running: App, wait_for: WaitFor, send: Send) -> None:
+    send(running, "restart")
 
-    assert_heard(running, "restart")
+    assert_shown(running, "restart")
     wait_for(lambda: running.window.state.word == "running")
     wait_for(engine_page(running).stop.isEnabled)
 
 
-def test_the_banner_says_so_too(running: App, wait_for: WaitFor) -> None:
+def test_the_banner_shows_a_stop(running: App, wait_for: WaitFor) -> None:
     running.window.go("containers")
     assert not running.window.banner.isVisible()
 
@@ -139,9 +141,7 @@ def test_the_banner_says_so_too(running: App, wait_for: WaitFor) -> None:
     wait_for(lambda: running.window.banner.button.text() == "Start the engine")
 
 
-def test_the_welcome_page_hears_a_start_that_was_asked_elsewhere(
-    own_app: App, wait_for: WaitFor
-) -> None:
+def test_the_welcome_page_shows_a_start_from_the_tray(own_app: App, wait_for: WaitFor) -> None:
     wait_for(lambda: own_app.window.current_key == "welcome")
     page = own_app.window.current
     assert isinstance(page, WelcomePage)
@@ -151,11 +151,11 @@ def test_the_welcome_page_hears_a_start_that_was_asked_elsewhere(
 
     assert page.steps.isVisible()
     assert not page.start.isVisible()
-    assert not page.cancel.isVisible(), "another task is not this page's to cancel"
+    assert not page.cancel.isVisible(), "the page cancels only its own task"
     wait_for(page.first.isVisible)
 
 
-def test_one_that_is_cancelled_is_shown_no_longer(running: App, wait_for: WaitFor) -> None:
+def test_a_cancelled_request_is_no_longer_shown(running: App, wait_for: WaitFor) -> None:
     task = engine.stop(running.app_context)
     assert running.window.state.word == "stopping"
 
@@ -165,8 +165,8 @@ def test_one_that_is_cancelled_is_shown_no_longer(running: App, wait_for: WaitFo
     assert running.link.requested is None
 
 
-def test_a_second_attempt_is_heard_as_well(own_app: App, wait_for: WaitFor) -> None:
-    """The toast of a failure and the list of tasks offer it."""
+def test_a_retry_is_shown_at_once(own_app: App, wait_for: WaitFor) -> None:
+    """The toast of a failure and the list of tasks offer a retry."""
     folder = own_app.link.home.machine
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "fake.json").write_text('{"damaged": true}')
@@ -178,12 +178,12 @@ def test_a_second_attempt_is_heard_as_well(own_app: App, wait_for: WaitFor) -> N
 
     task.retry()
 
-    assert_heard(own_app, "start")
+    assert_shown(own_app, "start")
     wait_for(lambda: own_app.window.state.word == "running")
 
 
-def test_another_engine_is_not_said_to_start(app: App) -> None:
-    """What was asked is asked of Galley's own."""
+def test_a_request_is_not_shown_for_another_engine(app: App) -> None:
+    """Requests go to Galley's own engine only."""
     before = app.window.state
     app.link.requested = EngineRequest.START
     app.link.changed.emit()

@@ -1,4 +1,4 @@
-"""What is killed while the window is open, and what becomes of it: rows stay, and it recovers."""
+"""Processes are killed while the window is open: its rows stay, and it recovers."""
 
 import os
 import signal
@@ -32,8 +32,8 @@ from vm.host import process
 type WaitFor = Callable[..., None]
 
 
-class Mortal(WindowDockerd):
-    """A dockerd that is killed and comes back."""
+class KillableDockerd(WindowDockerd):
+    """A dockerd that can be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -44,7 +44,7 @@ class Mortal(WindowDockerd):
         self._process.kill()
         self._process.wait()
 
-    def revive(self) -> None:
+    def restart(self) -> None:
         (self.folder / "pid").unlink(missing_ok=True)
         command = ["nsenter", f"--net=/run/netns/{self._netns}", "dockerd", *self._options()]
         with (self.folder / "dockerd.log").open("ab") as log:
@@ -53,30 +53,30 @@ class Mortal(WindowDockerd):
 
 
 @pytest.fixture
-def mortal() -> Iterator[Mortal]:
+def killable() -> Iterator[KillableDockerd]:
     with tempfile.TemporaryDirectory(prefix="galley-", ignore_cleanup_errors=True) as folder:
-        server = Mortal(Path(folder))
+        server = KillableDockerd(Path(folder))
         server.start()
         yield server
         server.stop()
 
 
-def of(dockerd: WindowDockerd) -> DockerContext:
+def context_of(dockerd: WindowDockerd) -> DockerContext:
     return DockerContext("mortal", "", Endpoint("mortal", f"unix://{dockerd.socket}"))
 
 
-def test_an_engine_that_is_killed_leaves_grey_rows_and_comes_back(
-    qapp: QApplication, mortal: Mortal, wait_for: WaitFor
+def test_rows_of_a_killed_engine_are_dimmed_until_it_is_back(
+    qapp: QApplication, killable: KillableDockerd, wait_for: WaitFor
 ) -> None:
-    client = DockerClient(of(mortal).endpoint)
+    client = DockerClient(context_of(killable).endpoint)
     kept = client.containers.create(sleeper("kept"))
     gone = client.containers.create(sleeper("gone"))
     client.close()
-    app = App(qapp, of(mortal))
+    app = App(qapp, context_of(killable))
     app.window.show()
     store = app.app_context.stores.containers
     wait_for(lambda: {kept, gone} <= set(store.rows))
-    mortal.kill()
+    killable.kill()
     wait_for(lambda: app.connection.reach is Reach.DOWN)
     assert set(store.rows) == {kept, gone}, "the rows stay"
     page = app.window.pages["containers"]
@@ -84,15 +84,15 @@ def test_an_engine_that_is_killed_leaves_grey_rows_and_comes_back(
     assert page.styler.style(page.model.lines[0]).dim
     assert app.window.banner.isVisible()
     assert app.window.banner.text.text()
-    mortal.revive()
-    assert docker(mortal.socket, "rm", "gone").returncode == 0
+    killable.restart()
+    assert docker(killable.socket, "rm", "gone").returncode == 0
     wait_for(lambda: app.connection.is_up, 40)
     wait_for(lambda: set(store.rows) == {kept})
     assert not app.window.banner.isVisible()
     end_app(qapp, app)
 
 
-def test_an_engine_that_is_not_there_yet_is_found_when_it_comes(
+def test_the_window_connects_once_the_engine_is_there(
     qapp: QApplication, dockerd: WindowDockerd, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     socket = tmp_path / "later.sock"
@@ -107,7 +107,7 @@ def test_an_engine_that_is_not_there_yet_is_found_when_it_comes(
 
 @pytest.fixture
 def supervised() -> Iterator[Callable[[], int]]:
-    """A supervisor on the backend that pretends; its pid, whichever runs now."""
+    """A supervisor with the fake backend; returns the pid of the one that runs now."""
     home = this_home()
     ensure_supervisor(home).close()
     SettingsStore(home).set("backend", "fake")
@@ -123,7 +123,7 @@ def supervised() -> Iterator[Callable[[], int]]:
     assert last is None or process.wait_gone(last, 20)
 
 
-def test_a_supervisor_that_is_killed_is_started_again(
+def test_a_killed_supervisor_is_restarted(
     app: App, supervised: Callable[[], int], wait_for: WaitFor
 ) -> None:
     app.link.open()
@@ -133,43 +133,43 @@ def test_a_supervisor_that_is_killed_is_started_again(
     wait_for(lambda: app.link.status is None)
     wait_for(lambda: app.link.status is not None, 30)
     assert supervised() != first
-    app.link.close()  # or it would start another one when the test ends this one
+    app.link.close()  # or it would restart the supervisor that the test ends
 
 
 def test_a_second_window_raises_the_first(qapp: QApplication, wait_for: WaitFor) -> None:
     first = SingleInstance(window_address(this_home()))
-    asked: list[str] = []
-    first.asked.connect(asked.append)
+    requests: list[str] = []
+    first.asked.connect(requests.append)
     first.listen()
     second = subprocess.Popen([sys.executable, "-m", "desktop", "images"])
-    wait_for(lambda: asked == ["images"])
+    wait_for(lambda: requests == ["images"])
     wait_for(lambda: second.poll() is not None)
     assert second.returncode == 0
     first.close()
 
 
-def test_what_a_killed_window_left_behind_is_no_window(qapp: QApplication) -> None:
-    place = window_address(this_home())
+def test_the_socket_of_a_killed_window_is_replaced(qapp: QApplication) -> None:
+    address = window_address(this_home())
     dead = subprocess.run(
-        [sys.executable, "-c", LISTEN_AND_DIE, place], check=False, capture_output=True
+        [sys.executable, "-c", LISTEN_AND_DIE, address], check=False, capture_output=True
     )
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    alive = SingleInstance(place)
+    alive = SingleInstance(address)
     assert not alive.hand_over("")
     alive.listen()
     assert alive._server.isListening()
     alive.close()
 
 
-def test_a_socket_of_another_user_is_no_window(qapp: QApplication) -> None:
-    """Its name in /tmp could be foreseen, and a window that opened took theirs for its own."""
+def test_the_socket_is_in_a_folder_of_this_user_only(qapp: QApplication) -> None:
+    """Another user could serve a predictable name in /tmp, and a window would connect to it."""
     home = this_home()
-    place = Path(window_address(home))
-    assert place.parent == home.run
-    alive = SingleInstance(str(place))
+    path = Path(window_address(home))
+    assert path.parent == home.run
+    alive = SingleInstance(str(path))
     alive.listen()
     assert alive._server.isListening()
-    assert place.stat().st_mode & 0o077 == 0
+    assert path.stat().st_mode & 0o077 == 0
     os.chown(home.run, ID, ID)
     with pytest.raises(HomeUnusable, match="another user"):
         window_address(home)

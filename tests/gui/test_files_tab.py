@@ -1,4 +1,4 @@
-"""Files of a container: browsing by keys, reading, upload and download, and what is refused."""
+"""Files of a container: browsing by keys, reading, upload, download and errors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +56,7 @@ def choose(tab: FilesTab, name: str) -> None:
     tab.browser.table.setCurrentIndex(at(tab, name))
 
 
-def test_folders_come_first_and_a_link_says_where_it_leads(tab: FilesTab) -> None:
+def test_folders_come_first_and_a_link_shows_its_target(tab: FilesTab) -> None:
     assert names(tab) == ["a", "b", "data.bin", "link", "note.txt"]
     assert at(tab, "link").data() == "link → b"
     entry = tab.browser.model.entry(at(tab, "note.txt"))
@@ -64,7 +64,7 @@ def test_folders_come_first_and_a_link_says_where_it_leads(tab: FilesTab) -> Non
     assert mode_text(entry) == "-rw-r-----"
 
 
-def test_enter_opens_and_backspace_goes_up_to_where_one_was(
+def test_enter_opens_a_folder_and_backspace_returns_to_its_row(
     tab: FilesTab, wait_for: WaitFor
 ) -> None:
     choose(tab, "b")
@@ -78,14 +78,14 @@ def test_enter_opens_and_backspace_goes_up_to_where_one_was(
     assert current.name == "b"
 
 
-def test_a_link_to_a_folder_is_a_folder(tab: FilesTab, wait_for: WaitFor) -> None:
+def test_a_link_to_a_folder_opens_as_a_folder(tab: FilesTab, wait_for: WaitFor) -> None:
     choose(tab, "link")
     press(tab, Qt.Key.Key_Return)
     wait_for(lambda: tab.browser.folder == "/srv/link")
     assert names(tab) == ["inner"]
 
 
-def test_a_text_is_read_and_left_again(tab: FilesTab, wait_for: WaitFor) -> None:
+def test_a_text_file_is_opened_and_closed(tab: FilesTab, wait_for: WaitFor) -> None:
     choose(tab, "note.txt")
     press(tab, Qt.Key.Key_Return)
     wait_for(lambda: tab.browser.file == "/srv/note.txt")
@@ -96,14 +96,16 @@ def test_a_text_is_read_and_left_again(tab: FilesTab, wait_for: WaitFor) -> None
     assert tab.browser.stack.currentWidget() is tab.browser.table
 
 
-def test_what_is_no_text_says_so(tab: FilesTab, wait_for: WaitFor) -> None:
+def test_a_binary_file_is_reported_as_not_a_text(tab: FilesTab, wait_for: WaitFor) -> None:
     choose(tab, "data.bin")
     press(tab, Qt.Key.Key_Return)
     wait_for(lambda: tab.browser.file == "/srv/data.bin")
     assert "not a text" in tab.browser.note.text()
 
 
-def test_a_typed_path_that_is_not_there_is_said_in_place(tab: FilesTab, wait_for: WaitFor) -> None:
+def test_a_typed_path_that_does_not_exist_is_reported_in_place(
+    tab: FilesTab, wait_for: WaitFor
+) -> None:
     bar = tab.browser.path_bar
     bar.edit()
     QTest.keyClicks(bar.field, "/nowhere")
@@ -131,7 +133,7 @@ def test_an_upload_appears_and_a_download_arrives(
     assert (folder / "sent.txt").read_text() == "from here"
 
 
-def test_replacing_a_file_is_asked_first(
+def test_replacing_a_file_needs_a_confirmation(
     tab: FilesTab, app: App, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     sent = tmp_path / "note.txt"
@@ -143,7 +145,7 @@ def test_replacing_a_file_is_asked_first(
     wait_for(lambda: client.files.read(tab.key, "/srv/note.txt") == b"new")
 
 
-def test_a_container_that_does_not_run_has_its_files_too(
+def test_files_of_a_stopped_container_are_listed(
     app_context: AppContext, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
 ) -> None:
     key = client.containers.create(sleeper("files-cold"))
@@ -155,7 +157,7 @@ def test_a_container_that_does_not_run_has_its_files_too(
     tab.leave()
 
 
-def test_the_filter_hides_and_an_upload_still_knows_all_names(tab: FilesTab) -> None:
+def test_the_filter_hides_files_only_in_the_table(tab: FilesTab) -> None:
     tab.browser.filter.setText("note")
     assert names(tab) == ["note.txt"]
     assert {entry.name for entry in tab.browser.all} >= {"a", "b", "note.txt"}
@@ -179,9 +181,9 @@ def test_files_that_are_dropped_are_uploaded(
 
 
 def test_a_double_click_opens_a_folder(tab: FilesTab, wait_for: WaitFor) -> None:
-    place = tab.browser.table.visualRect(at(tab, "b")).center()
-    QTest.mouseClick(tab.browser.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    QTest.mouseDClick(tab.browser.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    pos = tab.browser.table.visualRect(at(tab, "b")).center()
+    QTest.mouseClick(tab.browser.table.viewport(), Qt.MouseButton.LeftButton, pos=pos)
+    QTest.mouseDClick(tab.browser.table.viewport(), Qt.MouseButton.LeftButton, pos=pos)
     wait_for(lambda: tab.browser.folder == "/srv/b")
 
 

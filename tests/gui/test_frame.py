@@ -1,4 +1,4 @@
-"""The frame: pages and keys, palette, tasks, toasts, tray, what is remembered."""
+"""The main window: pages and keys, palette, tasks, toasts, tray, saved state."""
 
 import os
 import signal
@@ -43,20 +43,20 @@ def test_a_key_shows_each_page(app: App, number: int) -> None:
 
 
 def test_every_control_of_every_page_has_a_name(app: App) -> None:
-    """What a screen reader says of whatever the keyboard can reach."""
+    """Screen readers need an accessible name for every control that the keyboard can reach."""
     nameless = []
     for place in catalog.places():
         app.window.go(place.key)
         QApplication.processEvents()
         for widget in app.window.findChildren(QWidget):
             reachable = widget.isVisible() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
-            if reachable and not widget.accessibleName() and not said(widget):
+            if reachable and not widget.accessibleName() and not own_text(widget):
                 nameless.append(f"{place.key}: {type(widget).__name__} {widget.objectName()}")
     assert not nameless, "\n".join(sorted(set(nameless)))
 
 
-def said(widget: QWidget) -> str:
-    """The text by which Qt itself names a control, or the label that belongs to it."""
+def own_text(widget: QWidget) -> str:
+    """The text from which Qt itself names a control, or the label that belongs to it."""
     text = getattr(widget, "text", None)
     own = str(text()) if callable(text) else ""
     if own or widget.objectName().startswith("qt_") or type(widget) is QWidget:
@@ -85,7 +85,7 @@ def titles(palette: Palette) -> list[str]:
 
 @pytest.fixture
 def palette(app: App, client: DockerClient, wait_for: WaitFor) -> Palette:
-    """With some containers, one of which is stopped."""
+    """The palette of an engine with four containers, one of them stopped."""
     for name in ("redis", "redis-cache", "api"):
         client.containers.run(sleeper(name))
     client.containers.create(sleeper("idle"))
@@ -99,7 +99,7 @@ def palette(app: App, client: DockerClient, wait_for: WaitFor) -> Palette:
     return found
 
 
-def test_the_palette_finds_every_verb_of_an_object(
+def test_the_palette_finds_every_action_of_an_object(
     app: App, palette: Palette, wait_for: WaitFor
 ) -> None:
     for typed, first in (
@@ -116,7 +116,7 @@ def test_the_palette_finds_every_verb_of_an_object(
         palette.field.setText(typed)
         assert (titles(palette) or [""])[0] == first, typed
     palette.field.setText("stop idle")
-    assert "idle: Stop" not in titles(palette), "what cannot be done is not there"
+    assert "idle: Stop" not in titles(palette), "an action that is not possible is not listed"
     palette.field.setText("logs api")
     QTest.keyClick(palette.field, Qt.Key.Key_Return)
     assert app.window.current_key == "containers"
@@ -126,7 +126,7 @@ def test_the_palette_finds_every_verb_of_an_object(
     assert (page.opened.title.text(), page.opened.current) == ("api", "logs")
 
 
-def test_the_palette_finds_an_object_before_its_verbs_and_by_its_image(
+def test_the_palette_finds_an_object_before_its_actions_and_by_its_image(
     app: App, palette: Palette
 ) -> None:
     palette.field.setText("redis")
@@ -137,7 +137,7 @@ def test_the_palette_finds_an_object_before_its_verbs_and_by_its_image(
     assert {"redis", "api", "idle"} <= set(titles(palette))
 
 
-def test_the_palette_is_as_high_as_what_it_found(app: App, palette: Palette) -> None:
+def test_the_palette_is_as_high_as_its_results(app: App, palette: Palette) -> None:
     whole = palette.height()
     palette.field.setText("restart redis")
     few = palette.height()
@@ -151,7 +151,7 @@ def test_the_palette_is_as_high_as_what_it_found(app: App, palette: Palette) -> 
     assert not palette.nothing.isVisible()
 
 
-def test_the_palette_prefers_beginnings(app: App) -> None:
+def test_the_palette_prefers_titles_that_begin_with_the_text(app: App) -> None:
     commands = [Command(title, lambda: None) for title in ("restart web", "start web", "web")]
     search = Search(commands, app.window)
     found = [command.title for command in search.find("start")]
@@ -159,9 +159,7 @@ def test_the_palette_prefers_beginnings(app: App) -> None:
     assert search.find("nothing") == []
 
 
-def test_a_failure_is_a_toast_with_its_hint_and_can_be_tried_again(
-    app: App, wait_for: WaitFor
-) -> None:
+def test_a_failure_is_a_toast_with_its_hint_and_can_be_retried(app: App, wait_for: WaitFor) -> None:
     answers = iter(
         [EngineRefused(Message("", "It is taken.", "Take another."), retry=Retry.YES), None]
     )
@@ -174,7 +172,7 @@ def test_a_failure_is_a_toast_with_its_hint_and_can_be_tried_again(
     wait_for(lambda: app.window.findChildren(Toast))
     toast = app.window.findChildren(Toast)[0]
     assert (toast.title, toast.text) == ("It is taken.", "Take another.")
-    again = next(one for one in toast.findChildren(QWidget) if said(one) == "Try again")
+    again = next(one for one in toast.findChildren(QWidget) if own_text(one) == "Try again")
     QTest.mouseClick(again, Qt.MouseButton.LeftButton)
     wait_for(lambda: app.app_context.tasks.all[-1].state is TaskState.DONE)
     wait_for(lambda: not app.window.findChildren(Toast))
@@ -188,21 +186,23 @@ def test_many_failures_do_not_cover_the_window(app: App) -> None:
     assert any("29" in toast.title for toast in shown)
 
 
-def test_a_typed_word_is_asked_for_where_everything_is_lost(app: App) -> None:
+def test_a_destructive_action_needs_a_typed_word(app: App) -> None:
     agreed: list[bool] = []
     prompt = DestructivePrompt("Reset?", "All of it.", "", "Reset", word="reset")
     app.window.confirm(prompt, lambda: agreed.append(True))
-    asked = app.window.findChild(Confirm)
-    assert asked is not None
-    assert not asked.agree.isEnabled()
-    QTest.keyClicks(asked.word, "rese")
-    assert not asked.agree.isEnabled()
-    QTest.keyClicks(asked.word, "t")
-    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
+    confirm = app.window.findChild(Confirm)
+    assert confirm is not None
+    assert not confirm.agree.isEnabled()
+    QTest.keyClicks(confirm.word, "rese")
+    assert not confirm.agree.isEnabled()
+    QTest.keyClicks(confirm.word, "t")
+    QTest.mouseClick(confirm.agree, Qt.MouseButton.LeftButton)
     assert agreed == [True]
 
 
-def test_the_tray_lists_what_runs(app: App, client: DockerClient, wait_for: WaitFor) -> None:
+def test_the_tray_lists_running_containers(
+    app: App, client: DockerClient, wait_for: WaitFor
+) -> None:
     made = client.containers.run(sleeper("in-the-tray"))
     wait_for(lambda: made in app.app_context.stores.containers.rows)
     tray = Tray(app.app_context, app.show, lambda: None, app)
@@ -211,18 +211,18 @@ def test_the_tray_lists_what_runs(app: App, client: DockerClient, wait_for: Wait
     assert {"in-the-tray", "Quit", "Stop engine and quit", "Open Galley"} <= set(texts)
 
 
-def test_the_tray_starts_an_engine_that_then_fails_to(
+def test_the_trays_start_does_not_take_checked_for_its_argument(
     own_app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Qt passes "checked" to whatever takes an argument, and `engine.start` takes one."""
-    asked: list[object] = []
-    monkeypatch.setattr(own_app.link, "request", lambda *given, failed: asked.append(failed))
+    """Qt passes "checked" to any slot with a parameter, and `engine.start` has one."""
+    failures: list[object] = []
+    monkeypatch.setattr(own_app.link, "request", lambda *given, failed: failures.append(failed))
     tray = Tray(own_app.app_context, own_app.show, lambda: None, own_app)
     tray.show_state(EngineState("exited", "", "", action="start"))
     tray.fill()
     menu = tray.menu
     next(one for one in menu.actions() if one.text() == "Start the engine").trigger()
-    assert asked == [None]
+    assert failures == [None]
 
 
 def test_the_trays_menu_does_not_grow(app: App, client: DockerClient, wait_for: WaitFor) -> None:
@@ -234,8 +234,8 @@ def test_the_trays_menu_does_not_grow(app: App, client: DockerClient, wait_for: 
     wait_for(lambda: len(tray.menu.findChildren(QMenu)) == 1)
 
 
-def test_what_wakes_qt_for_a_signal_stays_open(qapp: QApplication) -> None:
-    """A closed end would be ready for reading for ever, and cost a whole core."""
+def test_the_wakeup_socket_for_signals_stays_open(qapp: QApplication) -> None:
+    """A closed end would always be readable and keep a core busy."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     end_on_signals(qapp)
     for number, handler in before.items():
@@ -244,9 +244,11 @@ def test_what_wakes_qt_for_a_signal_stays_open(qapp: QApplication) -> None:
     assert os.fstat(waking)
 
 
-def test_place_and_page_are_remembered(app: App, qapp: QApplication, wait_for: WaitFor) -> None:
+def test_the_size_and_the_page_are_restored(
+    app: App, qapp: QApplication, wait_for: WaitFor
+) -> None:
     app.window.go("volumes")
-    app.window.resize(app.window.minimumWidth(), 640)  # Qt's pretended screen is not wider
+    app.window.resize(app.window.minimumWidth(), 640)  # Qt's offscreen screen is not wider
     app.window.close()
     context = app.connection.context
     assert context is not None
@@ -259,7 +261,7 @@ def test_place_and_page_are_remembered(app: App, qapp: QApplication, wait_for: W
 
 
 def test_the_systems_scheme_is_followed(app: App) -> None:
-    """Qt without a screen has no scheme of its own: what it would say is said for it."""
+    """Qt without a screen has no colour scheme, so the test emits the change."""
     app.app_context.use_scheme("system")
     for scheme, name in ((Qt.ColorScheme.Dark, "dark"), (Qt.ColorScheme.Light, "light")):
         app.app_context.theme.system_scheme = partial(Qt.ColorScheme, scheme)
@@ -287,8 +289,8 @@ def test_the_smallest_window_keeps_every_rows_buttons(
     wait_for(lambda: page.table.header().length() <= page.table.viewport().width())
 
 
-class Apart(QObject):
-    """What is shown as a window of its own, and is none."""
+class StrayWindows(QObject):
+    """Records the widgets that are shown as windows but are not meant to be."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -296,18 +298,18 @@ class Apart(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         if event.type() == QEvent.Type.Show and isinstance(watched, QWidget):
-            meant = isinstance(watched, QDialog | QMainWindow | QMenu)
-            if watched.isWindow() and not meant:
+            is_meant = isinstance(watched, QDialog | QMainWindow | QMenu)
+            if watched.isWindow() and not is_meant:
                 self.seen.append(f"{type(watched).__name__} {watched.accessibleName()}")
         return False
 
 
-def test_no_part_of_a_page_or_dialog_is_shown_before_it_has_a_place(
+def test_no_part_of_a_page_or_dialog_is_shown_before_it_has_a_parent(
     app: App, qapp: QApplication, wait_for: WaitFor
 ) -> None:
-    """It would flash as a window of its own, and close the palette."""
-    apart = Apart()
-    qapp.installEventFilter(apart)
+    """It would flash as a separate window and close the palette."""
+    stray = StrayWindows()
+    qapp.installEventFilter(stray)
     app.window.show_palette()
     bridge = next(
         row.id for row in app.app_context.stores.networks.rows.values() if row.name == "bridge"
@@ -317,7 +319,7 @@ def test_no_part_of_a_page_or_dialog_is_shown_before_it_has_a_place(
     CreateVolumeDialog(app.app_context, app.window).open()
     images.ask_prune(app.app_context)
     wait_for(lambda: len(app.window.findChildren(QDialog)) > 3)
-    qapp.removeEventFilter(apart)
-    assert apart.seen == []
+    qapp.removeEventFilter(stray)
+    assert stray.seen == []
     for dialog in app.window.findChildren(QDialog):
         dialog.close()

@@ -1,4 +1,4 @@
-"""The Help page and the editor of daemon.json, on a machine that pretends."""
+"""The Help page and the editor of daemon.json, on the fake backend."""
 
 import json
 import zipfile
@@ -30,7 +30,7 @@ from vm.types import MachineState
 
 @pytest.fixture
 def own(own_app: App) -> App:
-    """On Galley's own engine, which does not run yet."""
+    """The Help page of Galley's own engine, which does not run yet."""
     own_app.window.go("help")
     return own_app
 
@@ -59,7 +59,7 @@ def checks(app: App, wait_for: WaitFor) -> ChecksView:
     return view
 
 
-def test_every_check_is_answered(own: App, wait_for: WaitFor) -> None:
+def test_every_check_has_a_result(own: App, wait_for: WaitFor) -> None:
     view = checks(own, wait_for)
     assert len(view.rows) == len(view.results) >= 12
     assert view.start.isEnabled()
@@ -68,7 +68,9 @@ def test_every_check_is_answered(own: App, wait_for: WaitFor) -> None:
     assert words["The machine's clock is right"] == "skipped"
 
 
-def test_what_is_wrong_says_so_and_has_a_button(own: App, home: Home, wait_for: WaitFor) -> None:
+def test_a_problem_is_shown_with_a_button_for_its_fix(
+    own: App, home: Home, wait_for: WaitFor
+) -> None:
     home.settings.write_text('backend = "fake"\ncpus = "many"\n')
     view = checks(own, wait_for)
     assert "problem found" in view.said.text()
@@ -80,7 +82,7 @@ def test_what_is_wrong_says_so_and_has_a_button(own: App, home: Home, wait_for: 
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"),
+    ("kind", "label"),
     [
         ("SupervisorGone", "Start the background process"),
         ("VersionMismatch", "Restart the background process"),
@@ -90,12 +92,14 @@ def test_what_is_wrong_says_so_and_has_a_button(own: App, home: Home, wait_for: 
         ("HomeUnusable", ""),
     ],
 )
-def test_what_mends_what(own: App, kind: str, says: str) -> None:
+def test_each_kind_of_problem_has_its_fix(own: App, kind: str, label: str) -> None:
     fix = fix_for(own.app_context, Result("A question", Outcome.PROBLEM, Problem(kind, "Wrong.")))
-    assert (fix[0] if fix else "") == says
+    assert (fix[0] if fix else "") == label
 
 
-def test_docker_is_pointed_at_galley(own: App, home: Home, wait_for: WaitFor) -> None:
+def test_the_fix_for_another_context_selects_galley(
+    own: App, home: Home, wait_for: WaitFor
+) -> None:
     wrong = Result(docker.CLIENT.title, Outcome.PROBLEM, Problem("HostError", "Another context."))
     fix = fix_for(own.app_context, wrong)
     assert fix is not None
@@ -107,7 +111,7 @@ def test_docker_is_pointed_at_galley(own: App, home: Home, wait_for: WaitFor) ->
     assert context.is_current(home)
 
 
-def test_a_log_is_followed_while_it_is_looked_at(own: App, home: Home, wait_for: WaitFor) -> None:
+def test_a_log_is_followed_while_it_is_shown(own: App, home: Home, wait_for: WaitFor) -> None:
     page = help_page(own)
     own.app_context.window.go("help", "logs", "vm")
     view = page.views["logs"]
@@ -126,7 +130,7 @@ def test_a_log_is_followed_while_it_is_looked_at(own: App, home: Home, wait_for:
     assert view.source is None
 
 
-def test_searching_in_a_log(own: App, home: Home, wait_for: WaitFor) -> None:
+def test_a_log_can_be_searched(own: App, home: Home, wait_for: WaitFor) -> None:
     (home.logs / "console.log").write_text("".join(f"line {n}\n" for n in range(500)))
     page = help_page(own)
     own.app_context.window.go("help", "logs", "vm")
@@ -157,7 +161,9 @@ def test_a_report_is_written(own: App, home: Home, tmp_path: Path, wait_for: Wai
     wait_for(lambda: refused.state is TaskState.FAILED)
 
 
-def test_the_button_asks_where_the_report_goes(own: App, tmp_path: Path, wait_for: WaitFor) -> None:
+def test_the_button_opens_a_dialog_for_the_reports_file(
+    own: App, tmp_path: Path, wait_for: WaitFor
+) -> None:
     QTest.mouseClick(help_page(own).bundle, Qt.MouseButton.LeftButton)
     [dialog] = own.window.findChildren(QFileDialog)
     dialog.fileSelected.emit(str(tmp_path / "asked.zip"))
@@ -177,10 +183,10 @@ def test_a_log_is_saved_as_it_is_shown(
     [save] = [
         one for one in view.findChildren(QPushButton) if "Save this log" in one.accessibleName()
     ]
-    for place in (tmp_path / "no-such" / "vm.log", tmp_path / "vm.log"):
+    for path in (tmp_path / "no-such" / "vm.log", tmp_path / "vm.log"):
         QTest.mouseClick(save, Qt.MouseButton.LeftButton)
         [dialog] = own.window.findChildren(QFileDialog)
-        dialog.fileSelected.emit(str(place))
+        dialog.fileSelected.emit(str(path))
         dialog.reject()
         wait_for(lambda: not own.window.findChildren(QFileDialog))
         wait_for(lambda: not own.app_context.tasks.running)
@@ -188,13 +194,13 @@ def test_a_log_is_saved_as_it_is_shown(
     assert (tmp_path / "vm.log").read_text() == "first\nsecond\n"
 
 
-def test_reset_asks_for_its_word_and_forgets_everything(
+def test_reset_needs_its_word_and_deletes_everything(
     own: App, home: Home, wait_for: WaitFor
 ) -> None:
     engine.start(own.app_context)
     wait_for(lambda: own.link.state is MachineState.RUNNING)
     wait_for(lambda: all(store.is_loaded for store in own.app_context.stores.all))
-    own.connection.close()  # the SDK forgets sockets that it cannot connect while all goes away
+    own.connection.close()  # the SDK leaks sockets that fail to connect during the reset
     home.daemon_config.write_text('{"debug": true}\n')
     page = help_page(own)
     page.show_tab("about")
@@ -222,7 +228,7 @@ def editor(own: App, qtbot: QtBot) -> DaemonEditor:
     return made
 
 
-def test_what_is_typed_is_checked_at_once(editor: DaemonEditor, wait_for: WaitFor) -> None:
+def test_typed_text_is_checked_at_once(editor: DaemonEditor, wait_for: WaitFor) -> None:
     assert not editor.apply.isEnabled()
     editor.edit.setPlainText('{"hosts": []}')
     assert '"hosts" cannot be set here' in editor.said.text()
@@ -235,7 +241,9 @@ def test_what_is_typed_is_checked_at_once(editor: DaemonEditor, wait_for: WaitFo
     assert '+{"debug": true}' in editor.difference.toPlainText()
 
 
-def test_it_is_applied_and_reverted(editor: DaemonEditor, home: Home, wait_for: WaitFor) -> None:
+def test_the_text_is_applied_and_reverted(
+    editor: DaemonEditor, home: Home, wait_for: WaitFor
+) -> None:
     editor.edit.setPlainText('{"debug": true}')
     editor.apply.click()
     assert not editor.apply.isEnabled()
@@ -248,7 +256,7 @@ def test_it_is_applied_and_reverted(editor: DaemonEditor, home: Home, wait_for: 
     assert json.loads(editor.edit.toPlainText()) == {"debug": False}
 
 
-def test_a_failure_loses_nothing(editor: DaemonEditor, home: Home, wait_for: WaitFor) -> None:
+def test_a_failed_apply_keeps_the_text(editor: DaemonEditor, home: Home, wait_for: WaitFor) -> None:
     home.daemon_config.mkdir()  # so that it cannot be written
     editor.edit.setPlainText('{"debug": true}')
     editor.apply.click()
@@ -257,7 +265,7 @@ def test_a_failure_loses_nothing(editor: DaemonEditor, home: Home, wait_for: Wai
     assert editor.apply.isEnabled()
 
 
-def test_a_change_from_elsewhere_is_seen(
+def test_a_change_of_the_file_is_shown_but_keeps_typed_text(
     editor: DaemonEditor, home: Home, wait_for: WaitFor
 ) -> None:
     home.daemon_config.write_text('{"labels": ["a=1"]}\n')

@@ -1,4 +1,4 @@
-"""What others have named is shown as it is, on every page: no picture, nothing bold."""
+"""Foreign names are shown as plain text on every page: no picture, no bold text."""
 
 import html
 import io
@@ -24,7 +24,7 @@ HOSTILE = "<img src=/tmp/x>n &amp; <b>R&D</b>"
 
 
 def read_as_markup(text: str) -> bool:
-    """Whether Qt would take it for more than text, but for the one paragraph of `tip`."""
+    """Whether Qt would interpret it as markup, apart from the paragraph that `tip` adds."""
     inside = text.removeprefix("<p style='white-space:pre-wrap'>").removesuffix("</p>")
     return QtGui.Qt.mightBeRichText(text) and (inside == text or "<" in inside)
 
@@ -33,27 +33,27 @@ def _tips(model: QAbstractItemModel, parent: QModelIndex | None = None) -> Itera
     parent = parent or QModelIndex()
     for line in range(model.rowCount(parent)):
         for column in range(model.columnCount(parent)):
-            said = model.index(line, column, parent).data(Qt.ItemDataRole.ToolTipRole)
-            if isinstance(said, str):
-                yield said
+            tip = model.index(line, column, parent).data(Qt.ItemDataRole.ToolTipRole)
+            if isinstance(tip, str):
+                yield tip
         yield from _tips(model, model.index(line, 0, parent))
 
 
 def shows(top: QWidget, words: str) -> bool:
-    """Whether a label, a button, a tip or a list has them."""
+    """Whether a label, a button, a tooltip or a list shows the words."""
     for widget in top.findChildren(QWidget):
-        said = [widget.toolTip(), widget.accessibleName()]
+        texts = [widget.toolTip(), widget.accessibleName()]
         if isinstance(widget, QLabel | QAbstractButton):
-            said.append(widget.text())
+            texts.append(widget.text())
         if isinstance(widget, QAbstractItemView) and widget.model() is not None:
-            said += _tips(widget.model())
-        if any(words in html.unescape(text) for text in said):
+            texts += _tips(widget.model())
+        if any(words in html.unescape(text) for text in texts):
             return True
     return False
 
 
-def complaints(top: QWidget) -> list[str]:
-    """Of every label, tip, list and entry of a menu that there is now."""
+def violations(top: QWidget) -> list[str]:
+    """In all current labels, tooltips, lists and menu entries."""
     found = []
     for widget in (top, *top.findChildren(QWidget)):
         if read_as_markup(widget.toolTip()):
@@ -70,8 +70,8 @@ def complaints(top: QWidget) -> list[str]:
 
 @pytest.fixture
 def hostile(dockerd: Dockerd, tmp_path: Path) -> Iterator[str]:
-    """A network, a volume, an image and a container with everything in them hostile that dockerd
-    takes; the network's name."""
+    """A network, a volume, an image and a container, hostile in every field where dockerd allows
+    it. Returns the network's name."""
     layer, image = tmp_path / "layer.tar", "hostile:latest"
     with tarfile.open(layer, "w") as archive:
         for name in (HOSTILE.replace("/", "|"), "<b>bold"):
@@ -98,7 +98,7 @@ def hostile(dockerd: Dockerd, tmp_path: Path) -> Iterator[str]:
     docker(dockerd.socket, "network", "rm", HOSTILE)
 
 
-def test_no_page_takes_a_name_for_markup(
+def test_no_page_interprets_a_name_as_markup(
     hostile: str, app: App, client: DockerClient, wait_for: WaitFor
 ) -> None:
     stores = app.app_context.stores
@@ -122,10 +122,12 @@ def test_no_page_takes_a_name_for_markup(
         current = app.window.current
         assert current is not None
         wait_for(partial(shows, current, words))
-        assert complaints(app.window) == []
+        assert violations(app.window) == []
 
 
-def test_the_files_of_a_layer(hostile: str, app: App, wait_for: WaitFor) -> None:
+def test_file_names_of_a_layer_are_shown_as_plain_text(
+    hostile: str, app: App, wait_for: WaitFor
+) -> None:
     stores = app.app_context.stores
     wait_for(lambda: any("hostile:latest" in row.tags for row in stores.images.rows.values()))
     image = next(row.id for row in stores.images.rows.values() if "hostile:latest" in row.tags)
@@ -137,11 +139,11 @@ def test_the_files_of_a_layer(hostile: str, app: App, wait_for: WaitFor) -> None
     assert overview.layers is not None
     overview.layers.buttons[-1].click()
     wait_for(lambda: overview.files.model.rowCount() > 0)
-    assert complaints(app.window) == []
+    assert violations(app.window) == []
     assert any("&lt;b&gt;bold" in tip for tip in _tips(overview.files.model))
 
 
-def test_the_map_of_networks_says_a_name_as_it_is(
+def test_the_map_of_networks_shows_a_name_as_plain_text(
     hostile: str, app: App, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from desktop.pages.networks.page import NetworksPage
@@ -153,18 +155,18 @@ def test_the_map_of_networks_says_a_name_as_it_is(
     page = app.window.pages["networks"]
     assert isinstance(page, NetworksPage)
     page.show_map(True)
-    told: list[str] = []
-    monkeypatch.setattr(QToolTip, "showText", lambda place, text, widget: told.append(text))
+    tooltips: list[str] = []
+    monkeypatch.setattr(QToolTip, "showText", lambda place, text, widget: tooltips.append(text))
     wait_for(lambda: any(spot.network.name == hostile for spot in page.map.layout_now.spots))
     for spot in page.map.layout_now.spots:
         at = spot.where.center()
         page.map.event(QHelpEvent(QHelpEvent.Type.ToolTip, at, QPoint()))
-    assert any("img" in text for text in told)
-    assert not any(read_as_markup(text) for text in told)
+    assert any("img" in text for text in tooltips)
+    assert not any(read_as_markup(text) for text in tooltips)
     page.show_map(False)
 
 
-def test_an_ampersand_is_no_key(app: App) -> None:
+def test_an_ampersand_is_no_shortcut(app: App) -> None:
     made = button("R&D")
     assert (made.text(), made.shortcut().toString()) == ("R&D", "")
     assert QAbstractButton.text(made) == "R&&D"

@@ -1,4 +1,4 @@
-"""The inside of an image: its layers, their files, and what is left of it when the image goes."""
+"""The detail view of an image: its layers, their files, and the removal of the image."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def built(
     return "built:1"
 
 
-def test_the_inside_shows_layers_and_their_files_on_demand(
+def test_the_view_shows_layers_and_their_files_on_demand(
     page: ImagesPage, built: str, wait_for: WaitFor
 ) -> None:
     wait_for(lambda: built in titles(page))
@@ -64,7 +64,7 @@ def test_the_inside_shows_layers_and_their_files_on_demand(
     assert chosen.row.tag == built
 
 
-def test_leaving_ends_what_the_inside_has_started(
+def test_closing_the_view_cancels_the_read_of_a_layer(
     app: App, page: ImagesPage, built: str, wait_for: WaitFor
 ) -> None:
     wait_for(lambda: built in titles(page))
@@ -83,7 +83,7 @@ def test_leaving_ends_what_the_inside_has_started(
     wait_for(lambda: not app.app_context.tasks.running)
 
 
-def test_an_image_that_goes_while_it_is_looked_at(
+def test_an_image_that_is_removed_while_it_is_shown_is_reported(
     page: ImagesPage, client: DockerClient, built: str, wait_for: WaitFor
 ) -> None:
     wait_for(lambda: built in titles(page))

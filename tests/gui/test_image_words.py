@@ -1,4 +1,4 @@
-"""Names of images as people write them, and the words of a transfer."""
+"""Names of images as users write them, and the texts of a transfer."""
 
 import pytest
 from PySide6.QtCore import Qt
@@ -26,34 +26,34 @@ from engine.docker.types import LayerProgress, TransferProgress
         ("a//b", "not a name"),
     ],
 )
-def test_what_is_wrong_with_a_name(name: str, fault: str) -> None:
+def test_an_invalid_name_is_explained(name: str, fault: str) -> None:
     sentence = what_is_wrong(name)
     assert fault in sentence
     assert bool(sentence) == bool(fault)
 
 
-def test_a_name_that_was_copied_with_its_command() -> None:
+def test_a_pasted_pull_command_is_reduced_to_the_name() -> None:
     assert tidy(" $ docker image pull https://example.com/app:1 ") == "example.com/app:1"
 
 
-def test_a_wrong_name_is_marked_and_cannot_be_sent(app: App) -> None:
+def test_an_invalid_name_is_marked_and_cannot_be_submitted(app: App) -> None:
     dialogs.ask_pull(app.app_context)
-    asked = app.window.findChild(ImageNameDialog)
-    assert asked is not None
-    assert not asked.agree.isEnabled(), "nothing is not a name"
-    QTest.keyClicks(asked.edit, "Web:1")
-    assert asked.edit.property("wrong")
-    assert "lower case" in asked.field.below.text()
-    QTest.keyClick(asked.edit, Qt.Key.Key_Return)
-    assert asked.isVisible()
-    assert asked.edit.text() == "Web:1"
-    asked.edit.setText("web:1")
-    assert not asked.edit.property("wrong")
-    assert asked.agree.isEnabled()
-    asked.reject()
+    dialog = app.window.findChild(ImageNameDialog)
+    assert dialog is not None
+    assert not dialog.agree.isEnabled(), "an empty name is invalid"
+    QTest.keyClicks(dialog.edit, "Web:1")
+    assert dialog.edit.property("wrong")
+    assert "lower case" in dialog.field.below.text()
+    QTest.keyClick(dialog.edit, Qt.Key.Key_Return)
+    assert dialog.isVisible()
+    assert dialog.edit.text() == "Web:1"
+    dialog.edit.setText("web:1")
+    assert not dialog.edit.property("wrong")
+    assert dialog.agree.isEnabled()
+    dialog.reject()
 
 
-def test_layers_that_are_over_leave_first() -> None:
+def test_finished_layers_are_hidden_first() -> None:
     layers = tuple(
         LayerProgress(str(n), "Pull complete" if n % 2 else "Downloading", n, 10) for n in range(10)
     )
@@ -65,6 +65,6 @@ def test_layers_that_are_over_leave_first() -> None:
     assert transfers.note(progress) == "5 of 10 layers"
 
 
-def test_two_ways_to_write_a_name_are_one() -> None:
+def test_short_and_full_names_are_equal() -> None:
     assert full_name("nginx") == full_name("docker.io/library/nginx:latest") == "nginx:latest"
     assert full_name("example.com:5000/a") == "example.com:5000/a:latest"

@@ -1,4 +1,4 @@
-"""The list of images, what can be done to them, and the inside of one; with a real registry."""
+"""The list of images and its actions, with a real registry."""
 
 import os
 import tarfile
@@ -59,7 +59,7 @@ def line(page: ImagesPage, tag: str) -> NamedImage:
     return found
 
 
-def said(app: App) -> list[str]:
+def toast_titles(app: App) -> list[str]:
     return [toast.title for toast in app.window.findChildren(Toast)]
 
 
@@ -68,8 +68,8 @@ def question(app: App) -> Confirm:
     return found
 
 
-def sentences(asked: Confirm) -> str:
-    return " ".join(one.text() for one in asked.findChildren(QLabel))
+def sentences(confirm: Confirm) -> str:
+    return " ".join(one.text() for one in confirm.findChildren(QLabel))
 
 
 def a_tar(path: Path, size: int) -> Path:
@@ -87,7 +87,7 @@ def make_image(client: DockerClient, folder: Path, ref: str, size: int = 10) -> 
 # The list
 
 
-def test_each_name_is_a_line_and_says_who_uses_it(
+def test_each_name_is_a_row_with_the_containers_that_use_it(
     app: App, page: ImagesPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     QAbstractItemModelTester(page.model, QAbstractItemModelTester.FailureReportingMode.Fatal, app)
@@ -97,14 +97,16 @@ def test_each_name_is_a_line_and_says_who_uses_it(
     client.containers.run(sleeper("user"))
     used = page.model.columns[2]
     wait_for(lambda: used.text(line(page, BASE)) == "user")
-    assert used.text(line(page, "other:1")) == "unused", "it was made from the other name"
+    assert used.text(line(page, "other:1")) == "unused", (
+        "the container was created from the other name"
+    )
     page.filter.setText("other")
     assert titles(page) == ["other:1"]
     client.images.remove("other:1")
     wait_for(lambda: not titles(page))
 
 
-def test_an_image_without_a_name_is_a_line_too(
+def test_an_image_without_a_name_is_a_row_too(
     page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     make_image(client, tmp_path, "twice:1")
@@ -135,7 +137,7 @@ def test_an_image_is_found_by_its_id_alone(page: ImagesPage) -> None:
     assert chosen.key == named.key
 
 
-def test_the_menu_has_what_can_be_done(app: App, page: ImagesPage) -> None:
+def test_the_menu_has_the_possible_actions(app: App, page: ImagesPage) -> None:
     menu = QMenu()
     page.fill_menu(menu, page.model.lines)
     actions_of = {one.text(): one for one in menu.actions() if not one.isSeparator()}
@@ -170,45 +172,45 @@ def test_the_menu_of_an_image_without_a_name(
 # Deleting
 
 
-def test_deleting_one_name_of_two_takes_only_the_name(
+def test_deleting_one_name_of_two_removes_only_the_name(
     page: ImagesPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.images.tag(BASE, "second:1")
     wait_for(lambda: "second:1" in titles(page))
     page.table.choose(line(page, "second:1").key)
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = page.app.window.widget.findChild(Confirm)
-    assert asked is not None
-    assert "second:1" in asked.windowTitle()
-    assert "second:1" in titles(page), "nothing goes before somebody agrees"
-    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
-    assert page.app.stores.images.busy, "the row says at once that it is being deleted"
+    confirm = page.app.window.widget.findChild(Confirm)
+    assert confirm is not None
+    assert "second:1" in confirm.windowTitle()
+    assert "second:1" in titles(page), "nothing is deleted before the confirmation"
+    QTest.mouseClick(confirm.agree, Qt.MouseButton.LeftButton)
+    assert page.app.stores.images.busy, "the row shows the deletion at once"
     wait_for(lambda: titles(page) == [BASE])
     wait_for(lambda: not page.app.stores.images.busy)
 
 
-def test_an_image_in_use_is_refused_and_force_is_offered_with_its_loss(
+def test_an_image_in_use_is_refused_and_a_forced_deletion_is_offered(
     app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     list(client.images.save([BASE], tmp_path / "base.tar", Cancel()))
     found = line(page, BASE)
     assert "has to be pulled" in images_delete.prompt_for(images_delete.removals([found])).loses
     images_delete.delete(app.app_context, [found])
-    asked = app.window.findChild(Confirm)
-    assert asked is not None
-    client.containers.run(sleeper("holder"))  # after the question
-    asked.accept()
+    confirm = app.window.findChild(Confirm)
+    assert confirm is not None
+    client.containers.run(sleeper("holder"))  # after the confirmation was opened
+    confirm.accept()
     wait_for(lambda: any("in use" in one.windowTitle() for one in app.window.findChildren(Confirm)))
     offer = next(one for one in app.window.findChildren(Confirm) if "in use" in one.windowTitle())
     assert BASE in titles(page)
-    assert not said(app), "the question is enough"
+    assert not toast_titles(app), "no toast beside the offer"
     offer.accept()
     wait_for(lambda: BASE not in titles(page))
     client.containers.remove("holder", force=True)
     list(client.images.load(tmp_path / "base.tar", Cancel()))
 
 
-def test_the_first_question_says_by_whom_an_image_is_used(
+def test_the_confirmation_names_the_containers_that_use_an_image(
     app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     list(client.images.save([BASE], tmp_path / "base.tar", Cancel()))
@@ -216,40 +218,40 @@ def test_the_first_question_says_by_whom_an_image_is_used(
     make_image(client, tmp_path, "free:1")
     wait_for(lambda: app.app_context.stores.containers.rows and "free:1" in titles(page))
     images_delete.delete(app.app_context, [line(page, BASE), line(page, "free:1")])
-    asked = question(app)
-    assert asked.windowTitle() == "Delete free:1?"
-    assert f"{BASE} is used by holder. They are not deleted." in sentences(asked)
-    asked.accept()
+    confirm = question(app)
+    assert confirm.windowTitle() == "Delete free:1?"
+    assert f"{BASE} is used by holder. They are not deleted." in sentences(confirm)
+    confirm.accept()
     wait_for(lambda: titles(page) == [BASE] and not app.window.findChildren(Confirm))
     images_delete.delete(app.app_context, [line(page, BASE)])
-    asked = question(app)
-    assert asked.windowTitle() == f"{BASE} is in use"
-    assert f"{BASE} is used by holder. Forced deletion" in sentences(asked)
-    asked.accept()
+    confirm = question(app)
+    assert confirm.windowTitle() == f"{BASE} is in use"
+    assert f"{BASE} is used by holder. Forced deletion" in sentences(confirm)
+    confirm.accept()
     wait_for(lambda: BASE not in titles(page))
-    assert not said(app)
+    assert not toast_titles(app)
     client.containers.remove("holder", force=True)
     list(client.images.load(tmp_path / "base.tar", Cancel()))
 
 
-def test_clean_up_shows_what_would_go_before_it_goes(
+def test_prune_lists_images_before_it_deletes_them(
     app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     client.containers.run(sleeper("keeps-the-base"))
     make_image(client, tmp_path, "old:1", 1_000_000)
     wait_for(lambda: "old:1" in titles(page))
     dialogs.ask_prune(app.app_context)
-    asked = app.window.findChild(PruneDialog)
-    assert asked is not None
-    wait_for(lambda: asked.sum.text() and not asked.agree.isEnabled())
-    assert not asked.wide.isChecked(), "what has a name goes only when somebody asks for it"
-    asked.wide.click()
-    wait_for(lambda: asked.names.toPlainText() == "old:1")
-    assert "1 image" in asked.sum.text()
+    dialog = app.window.findChild(PruneDialog)
+    assert dialog is not None
+    wait_for(lambda: dialog.sum.text() and not dialog.agree.isEnabled())
+    assert not dialog.wide.isChecked(), "images with a name are kept by default"
+    dialog.wide.click()
+    wait_for(lambda: dialog.names.toPlainText() == "old:1")
+    assert "1 image" in dialog.sum.text()
     assert "old:1" in titles(page)
-    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(dialog.agree, Qt.MouseButton.LeftButton)
     wait_for(lambda: titles(page) == [BASE])
-    wait_for(lambda: "1 image was deleted" in said(app))
+    wait_for(lambda: "1 image was deleted" in toast_titles(app))
 
 
 # Pull, push, save, load
@@ -267,13 +269,13 @@ def test_a_pull_shows_its_layers_and_can_be_cancelled(
     list(client.images.push(f"{FAST}/large:1", Cancel()))
     client.images.remove(f"{FAST}/large:1")
     QTest.mouseClick(page.pull_button, Qt.MouseButton.LeftButton)
-    asked = app.window.findChild(ImageNameDialog)
-    assert asked is not None
-    QTest.keyClicks(asked.edit, f"docker pull {SLOW}/large:1")
-    QTest.keyClick(asked.edit, Qt.Key.Key_Return)
+    dialog = app.window.findChild(ImageNameDialog)
+    assert dialog is not None
+    QTest.keyClicks(dialog.edit, f"docker pull {SLOW}/large:1")
+    QTest.keyClick(dialog.edit, Qt.Key.Key_Return)
     task = app.app_context.tasks.all[-1]
     cards = app.window.findChildren(TransferCard)
-    assert len(cards) == 1, "it shows at once"
+    assert len(cards) == 1, "the card is shown at once"
     wait_for(lambda: cards[0].bars.sizeHint().height() > 0 and (task.fraction or 0) > 0.05)
     QTest.mouseClick(cards[0].cancel, Qt.MouseButton.LeftButton)
     wait_for(lambda: task.state is TaskState.CANCELLED)
@@ -281,10 +283,10 @@ def test_a_pull_shows_its_layers_and_can_be_cancelled(
     assert f"{SLOW}/large:1" not in titles(page)
     actions.pull(app.app_context, f"{FAST}/large:1")
     wait_for(lambda: f"{FAST}/large:1" in titles(page), 30)
-    wait_for(lambda: f"{FAST}/large:1 was pulled" in said(app))
+    wait_for(lambda: f"{FAST}/large:1 was pulled" in toast_titles(app))
 
 
-def test_a_pull_of_what_is_not_there_says_so_and_can_be_tried_again(
+def test_a_pull_of_a_missing_image_is_explained_and_can_be_retried(
     app: App, page: ImagesPage, registry: Registry, wait_for: WaitFor
 ) -> None:
     unknown = actions.pull(app.app_context, f"{FAST}/nothing:1")
@@ -295,14 +297,14 @@ def test_a_pull_of_what_is_not_there_says_so_and_can_be_tried_again(
     wait_for(lambda: nowhere.state is TaskState.FAILED)
     assert nowhere.problem is not None
     assert "127.0.0.1:9 cannot be reached" in nowhere.problem.summary
-    assert len(said(app)) == 2
+    assert len(toast_titles(app)) == 2
     assert nowhere.retry is not None
     nowhere.retry()
-    assert app.window.findChild(TransferCard), "another try shows itself like the first"
+    assert app.window.findChild(TransferCard), "the retry has a card too"
     wait_for(lambda: not app.app_context.tasks.running)
 
 
-def test_push_gives_the_image_the_name_that_leads_there(
+def test_a_push_tags_the_image_with_the_target(
     app: App, page: ImagesPage, registry: Registry, wait_for: WaitFor
 ) -> None:
     task = actions.push(app.app_context, line(page, BASE), f"{FAST}/pushed:1")
@@ -310,7 +312,7 @@ def test_push_gives_the_image_the_name_that_leads_there(
     wait_for(lambda: f"{FAST}/pushed:1" in titles(page))
 
 
-def test_save_and_load_and_a_file_that_is_none(
+def test_an_image_is_saved_and_loaded_and_a_damaged_file_is_refused(
     app: App, page: ImagesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     client.images.tag(BASE, "saved:1")
@@ -330,7 +332,7 @@ def test_save_and_load_and_a_file_that_is_none(
     wait_for(lambda: missing.state is TaskState.FAILED)
 
 
-def test_a_root_file_system_becomes_an_image(
+def test_a_root_file_system_is_imported_as_an_image(
     app: App, page: ImagesPage, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     actions.import_tar(app.app_context, a_tar(tmp_path / "root.tar", 100), "made:1")

@@ -1,4 +1,4 @@
-"""How a container is made: what is worked out, and what is seen of a real one."""
+"""The Inside tab: the facts that are worked out, and the tab of a real container."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,26 +44,26 @@ def changed(**values: object) -> ContainerDetail:
 
 
 def image(count: int) -> ImageDetail:
-    """Layers as the history has them: the newest first, and one that made none."""
-    made = [
+    """Layers in the order of the history: the newest first, with one step that made no layer."""
+    layers = [
         Layer(f"RUN step {number}", 1000, 0.0, f"sha256:{number}") for number in range(count, 0, -1)
     ]
-    made[-1] = msgspec.structs.replace(made[-1], tags=("base:1",))
-    nothing = Layer("CMD run", 0, 0.0)
-    return ImageDetail("i", ("web:1",), 1000 * count, 0.0, "linux", "amd64", (nothing, *made))
+    layers[-1] = msgspec.structs.replace(layers[-1], tags=("base:1",))
+    empty = Layer("CMD run", 0, 0.0)
+    return ImageDetail("i", ("web:1",), 1000 * count, 0.0, "linux", "amd64", (empty, *layers))
 
 
 # Layers
 
 
-def test_few_layers_are_a_sheet_each() -> None:
+def test_each_of_a_few_layers_is_a_sheet() -> None:
     found = facts.sheets(DETAIL, image(3), (Change("A", "/a"),), size)
     assert [sheet.mark for sheet in found] == ["read-write", "#3", "#2", "#1"]
     assert found[0].note == "1 file changed · 12 B"
     assert (found[1].title, found[-1].title) == ("RUN step 3", "base:1")
 
 
-def test_many_layers_are_grouped_below() -> None:
+def test_the_lower_ones_of_many_layers_are_grouped() -> None:
     found = facts.sheets(DETAIL, image(20), None, size)
     assert [sheet.mark for sheet in found] == [
         "read-write", "#20", "#19", "#18", "#17", "#16", "#1–15",
@@ -72,27 +72,27 @@ def test_many_layers_are_grouped_below() -> None:
     assert found[-1].note == "14.6 KiB · 15 layers"
 
 
-def test_an_image_that_is_gone_leaves_the_writable_layer() -> None:
+def test_without_its_image_only_the_writable_layer_is_shown() -> None:
     assert [sheet.mark for sheet in facts.sheets(DETAIL, None, None, size)] == ["read-write"]
 
 
 # Namespaces
 
 
-def test_whose_each_namespace_is() -> None:
+def test_each_namespace_is_own_shared_or_the_hosts() -> None:
     detail = changed(
         modes=(("pid", "container:" + "d" * 64), ("ipc", "private"), ("uts", "host"), ("user", ""))
     )
     inodes = [Namespace("mnt", 42), Namespace("ipc", 43)]
     names = {"d" * 64: "db"}
     found = facts.spaces(detail, inodes, None, names, {"ipc": ("cache",)}, {})
-    said = {space.kind: (space.relation, space.value, space.others) for space in found}
-    assert list(said) == list(facts.KINDS)
-    assert said["pid"] == ("shared", "", ("db",))
-    assert said["ipc"] == ("shared", "43", ("cache",))
-    assert said["uts"][0] == said["user"][0] == "host"
-    assert said["mnt"] == ("own", "42", ())
-    assert said["net"] == ("own", "172.17.0.2", ())
+    relations = {space.kind: (space.relation, space.value, space.others) for space in found}
+    assert list(relations) == list(facts.KINDS)
+    assert relations["pid"] == ("shared", "", ("db",))
+    assert relations["ipc"] == ("shared", "43", ("cache",))
+    assert relations["uts"][0] == relations["user"][0] == "host"
+    assert relations["mnt"] == ("own", "42", ())
+    assert relations["net"] == ("own", "172.17.0.2", ())
 
 
 # Processes
@@ -111,7 +111,7 @@ def test_the_tree_has_children_below_their_parents() -> None:
 # Security
 
 
-def test_the_security_of_one_that_asks_for_nothing() -> None:
+def test_the_security_of_a_container_with_defaults() -> None:
     line = facts.security_line(DETAIL, None)
     assert line == "seccomp default · AppArmor off · 14 capabilities · not privileged"
 
@@ -125,12 +125,12 @@ def test_capabilities_are_added_and_dropped() -> None:
     assert len(less) == 13
 
 
-def test_files_say_more_than_the_folders_above_them() -> None:
+def test_folders_of_changed_files_are_left_out() -> None:
     given = [Change("C", "/etc"), Change("C", "/etc/hosts"), Change("A", "/new")]
     assert [change.path for change in shown_first(given)] == ["/etc/hosts", "/new"]
 
 
-# A real one
+# A real container
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def tab(
     made.leave()
 
 
-def test_a_running_container_is_drawn_part_by_part(
+def test_every_part_of_a_running_container_is_shown(
     tab: InsideTab, wait_for: WaitFor, tmp_path: Path
 ) -> None:
     wait_for(lambda: len(tab.stack.sheets) == 2)
@@ -174,7 +174,7 @@ def test_a_running_container_is_drawn_part_by_part(
     assert tab.grab().save(str(tmp_path / "inside.png"))  # every painter ran
 
 
-def test_comparing_finds_the_same_by_inode(tab: InsideTab, wait_for: WaitFor) -> None:
+def test_comparing_inodes_finds_shared_namespaces(tab: InsideTab, wait_for: WaitFor) -> None:
     wait_for(lambda: tab.loader.inodes)
     tab.compare.click()
     wait_for(lambda: tab.loader.same.get("pid") == ("inside-guest",))
@@ -190,7 +190,7 @@ def test_all_changes_are_in_a_dialog_with_a_filter(tab: InsideTab, wait_for: Wai
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
 
 
-def test_it_follows_when_the_container_ends(
+def test_the_tab_follows_the_end_of_the_container(
     tab: InsideTab, client: DockerClient, wait_for: WaitFor
 ) -> None:
     wait_for(lambda: tab.loader.processes)
@@ -202,7 +202,7 @@ def test_it_follows_when_the_container_ends(
     assert len(tab.stack.sheets) == 2
 
 
-def test_security_opens_below(tab: InsideTab, wait_for: WaitFor) -> None:
+def test_the_security_card_unfolds(tab: InsideTab, wait_for: WaitFor) -> None:
     wait_for(lambda: tab.security.more.isVisible())
     assert tab.security.card.isHidden()
     tab.security.more.click()

@@ -1,4 +1,4 @@
-"""The tree of JSON: paths as jq reads them, search, copies."""
+"""The JSON tree: jq paths, search and copying."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def tab(
     made.leave()
 
 
-def test_paths_are_those_of_jq() -> None:
+def test_paths_have_the_syntax_of_jq() -> None:
     assert jq_path(["HostConfig", "PortBindings", "80/tcp", 0, "HostPort"]) == (
         '.HostConfig.PortBindings."80/tcp"[0].HostPort'
     )
@@ -36,7 +36,7 @@ def test_paths_are_those_of_jq() -> None:
     assert jq_path([0, "a"]) == ".[0].a"
 
 
-def test_children_are_made_when_somebody_looks(app_context: AppContext) -> None:
+def test_children_are_created_on_demand(app_context: AppContext) -> None:
     model = JsonModel(app_context.theme, app_context.tasks)
     model.fill({"a": {"b": [1, 2]}, "c": None})
     assert model.rowCount() == 2
@@ -53,7 +53,7 @@ def test_matches_are_found_in_keys_and_values() -> None:
     assert list(matches(value, "web")) == [("Name",), ("Args", 1, "web")]
 
 
-def test_search_leads_to_the_place_and_copies_say_it(tab: InspectTab) -> None:
+def test_search_selects_a_match_whose_path_and_value_can_be_copied(tab: InspectTab) -> None:
     tab.field.setText("teal")
     assert tab.count.text() == "1 of 1"
     tab.copy_path()
@@ -67,7 +67,7 @@ def test_search_leads_to_the_place_and_copies_say_it(tab: InspectTab) -> None:
     assert tab.count.text() == "nothing found"
 
 
-def test_search_in_the_text_marks_and_steps(tab: InspectTab) -> None:
+def test_search_in_the_text_marks_matches_and_steps_through_them(tab: InspectTab) -> None:
     tab.as_text.click()
     tab.field.setText("COLOR=teal")
     assert len(tab.text.extraSelections()) == 1
@@ -75,7 +75,7 @@ def test_search_in_the_text_marks_and_steps(tab: InspectTab) -> None:
     assert tab.text.textCursor().selectedText() == "COLOR=teal"
 
 
-def test_it_follows_the_container_and_stays_unfolded(
+def test_the_tree_follows_the_container_and_stays_unfolded(
     tab: InspectTab, client: DockerClient, wait_for: WaitFor
 ) -> None:
     tab.tree.expand(tab.model.index_of(("HostConfig",)))

@@ -1,7 +1,7 @@
-"""A window that is killed in the middle of a pull or a run, and what the next one finds.
+"""A window that is killed during a pull or a run, and what the next window finds.
 
-A pull ends with its client: dockerd forgets it, and the next pull of the same image works. A run is
-two requests: whatever was asked before the window died stands, and can be started or deleted.
+A pull ends with its client: dockerd drops it, and the next pull of the same image works. A run is
+two requests: a container that was created before the kill stays, and can be started or deleted.
 """
 
 import os
@@ -28,7 +28,7 @@ MEGABYTES = 24
 
 @pytest.fixture
 def registry(dockerd: Dockerd) -> Iterator[Registry]:
-    """It has a large image that the engine does not have."""
+    """A registry with a large image that the engine does not have."""
     with tempfile.TemporaryDirectory() as folder:
         made = Registry(dockerd, Path(folder))
         made.start()
@@ -50,7 +50,7 @@ def _push(dockerd: Dockerd, folder: Path) -> None:
 
 
 def kill_in_the_middle(dockerd: Dockerd, has_begun: Callable[[bytes], bool], *words: str) -> None:
-    """As soon as what the window says, or the engine shows, is that it has begun."""
+    """Kill the window once `has_begun`, called for each line that it prints, returns true."""
     window = subprocess.Popen(
         [sys.executable, "-m", "tests.gui.window_that_dies", str(dockerd.socket), *words],
         stdout=subprocess.PIPE,
@@ -64,14 +64,14 @@ def kill_in_the_middle(dockerd: Dockerd, has_begun: Callable[[bytes], bool], *wo
     assert window.wait() == -signal.SIGKILL
 
 
-def test_a_pull_ends_with_its_window_and_can_be_made_again(
+def test_a_pull_ends_with_its_window_and_can_be_repeated(
     dockerd: Dockerd, registry: Registry, client: DockerClient
 ) -> None:
     kill_in_the_middle(
-        dockerd, lambda said: said.startswith(b"in progress 0."), "pull", f"{SLOW}/{BIG}"
+        dockerd, lambda line: line.startswith(b"in progress 0."), "pull", f"{SLOW}/{BIG}"
     )
     tags = [tag for image in client.images.list() for tag in image.tags]
-    assert f"{SLOW}/{BIG}" not in tags, "it was killed in the middle"
+    assert f"{SLOW}/{BIG}" not in tags, "the pull was not complete"
     for _progress in client.images.pull(f"{FAST}/{BIG}", Cancel()):
         pass
     tags = [tag for image in client.images.list() for tag in image.tags]
@@ -79,14 +79,14 @@ def test_a_pull_ends_with_its_window_and_can_be_made_again(
     client.images.remove(f"{FAST}/{BIG}")
 
 
-def test_what_a_killed_window_has_run_is_there_for_the_next(
+def test_a_container_of_a_killed_window_is_shown_in_the_next_one(
     dockerd: Dockerd, client: DockerClient, app: App, wait_for: WaitFor
 ) -> None:
 
     def is_made() -> bool:
         return "orphan" in [row.name for row in client.containers.list()]
 
-    def has_begun(_said: bytes) -> bool:
+    def has_begun(_line: bytes) -> bool:
         wait_until(is_made, 20)
         return True
 

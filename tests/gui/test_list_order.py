@@ -1,4 +1,4 @@
-"""How the list of containers is sorted, and what a group says of itself under a filter."""
+"""Order of the list of containers, and headings of groups under a filter."""
 
 from collections.abc import Callable
 
@@ -53,7 +53,7 @@ def group(page: ContainersPage, project: str) -> tuple[ListLine, Heading]:
     return line, line.heading
 
 
-def test_groups_stand_by_their_own_name_and_numbers_by_their_value(
+def test_groups_are_sorted_by_name_and_numbers_by_value(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     create(client, "shop", "api")
@@ -76,13 +76,13 @@ def test_groups_stand_by_their_own_name_and_numbers_by_their_value(
 
 
 def test_digits_of_any_length_and_script_have_an_order() -> None:
-    said = ["w²", "w10", "w٣", "W2", "w", "w0002", "w" + "9" * 5000, "10", "a1b2", "a1b10", ""]
-    assert min(said, key=natural) == ""
+    texts = ["w²", "w10", "w٣", "W2", "w", "w0002", "w" + "9" * 5000, "10", "a1b2", "a1b10", ""]
+    assert min(texts, key=natural) == ""
     assert natural("w2") < natural("w10") < natural("w" + "9" * 5000)
     assert natural("a1b2") < natural("a1b10")
 
 
-def test_sorting_shows_the_top(
+def test_sorting_scrolls_to_the_top(
     app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     app.window.resize(1280, 520)
@@ -95,7 +95,7 @@ def test_sorting_shows_the_top(
     assert page.table.verticalScrollBar().value() == 0
 
 
-def test_under_a_filter_a_group_says_what_it_covers(
+def test_under_a_filter_a_group_shows_how_many_rows_match(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     for service in ("api", "db", "web"):
@@ -106,21 +106,21 @@ def test_under_a_filter_a_group_says_what_it_covers(
     page.filter.setText("web")
     line, heading = group(page, "shop")
     assert (len(heading.rows), heading.whole, heading.is_partial) == (1, 3, True)
-    assert not page.model.is_folded(line.key), "what is found stands beneath"
+    assert not page.model.is_folded(line.key), "matches are unfolded"
     assert names(page.table) == ["shop", "web"]
     assert page.styler.buttons(line)[0].label == "Stop: 1 of 3"
     menu = QMenu()
     page.fill_menu(menu, [line])
-    said = [action.text() for action in menu.actions()]
-    assert said[0] == "shop: 1 of 3"
-    assert "Rename…" not in said, "a group is not its one row"
+    labels = [action.text() for action in menu.actions()]
+    assert labels[0] == "shop: 1 of 3"
+    assert "Rename…" not in labels, "not an action of a group"
     page.filter.clear()
     line, heading = group(page, "shop")
     assert not heading.is_partial
     assert page.styler.buttons(line)[0].label == "Stop"
 
 
-def test_a_project_with_a_failed_service_says_so_in_red(
+def test_a_project_with_a_failed_service_is_shown_in_red(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.containers.start(create(client, "blog", "web", ENDS_WELL))
@@ -132,7 +132,7 @@ def test_a_project_with_a_failed_service_says_so_in_red(
     wait_for(lambda: has_red(page, "project:blog"))
 
 
-def test_a_stopped_project_is_deleted_by_its_menu_which_asks(
+def test_deleting_a_stopped_project_in_the_menu_needs_a_confirmation(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     for service in ("web", "db"):
@@ -145,14 +145,14 @@ def test_a_stopped_project_is_deleted_by_its_menu_which_asks(
     menu = QMenu()
     page.fill_menu(menu, [line])
     next(action for action in menu.actions() if action.text() == "Delete…").trigger()
-    asked = page.app.window.widget.findChild(Confirm)
-    assert asked is not None
+    confirm = page.app.window.widget.findChild(Confirm)
+    assert confirm is not None
     assert len(client.containers.list()) == len(heading.rows) == 2
-    asked.reject()
+    confirm.reject()
 
 
 def has_red(page: ContainersPage, key: str) -> bool:
-    """Whether the line's state is drawn in the colour of what is wrong."""
+    """Whether the row's state is drawn in the error colour."""
     table = page.table
     rect = table.visualRect(page.model.index(page.model.place(key), 2))
     image = table.viewport().grab(rect).toImage()
@@ -165,7 +165,7 @@ def shown_columns(page: ContainersPage) -> list[str]:
     return [one.title for n, one in enumerate(columns) if not page.table.isColumnHidden(n)]
 
 
-def test_the_image_stretches_and_what_says_least_goes_first(
+def test_the_image_column_stretches_and_lesser_columns_are_hidden_first(
     app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.containers.create(sleeper("one"))
@@ -188,17 +188,17 @@ def test_the_image_stretches_and_what_says_least_goes_first(
     assert (shown_columns(page), header.sectionSize(4)) == (everything, 144)
 
 
-def test_health_is_shown_as_docker_tells_it(
+def test_health_is_shown_as_docker_reports_it(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    """A check that says what a file says, and is begun by hand: nothing waits for an interval."""
+    """The health check tests for a file, which the test creates and removes."""
     check = {"Test": ["CMD-SHELL", "test -e /tmp/well"], "Interval": 1_000_000_000, "Retries": 1}
     check["StartPeriod"] = 3600 * 1_000_000_000
     body = {"Image": IMAGE, "Cmd": ["sh", "-c", ENDS_WELL], "Healthcheck": check}
     key = client.containers.create_raw(body, "checked")
     client.containers.start(key)
 
-    def says(word: str, dot: str) -> bool:
+    def has_state(word: str, dot: str) -> bool:
         place = page.model.place(key)
         if place < 0:
             return False
@@ -206,8 +206,8 @@ def test_health_is_shown_as_docker_tells_it(
         state = page.model.text(line, page.model.columns[2])
         return (state, page.styler.style(line).dot) == (word, dot)
 
-    wait_for(lambda: says("starting", "paused"))
+    wait_for(lambda: has_state("starting", "paused"))
     client.containers.run_in(key, ("touch", "/tmp/well"))
-    wait_for(lambda: says("healthy", "running"))
+    wait_for(lambda: has_state("healthy", "running"))
     client.containers.run_in(key, ("rm", "/tmp/well"))
-    wait_for(lambda: says("unhealthy", "error"))
+    wait_for(lambda: has_state("unhealthy", "error"))

@@ -1,4 +1,4 @@
-"""Registry logins at the settings: a real registry, a real keyring, the window between them."""
+"""Registry logins in the settings, with a real registry and a real keyring."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -41,8 +41,8 @@ def _registry(dockerd: Dockerd, tmp_path: Path) -> Iterator[None]:
     made.stop()
 
 
-def shown(app: App, wait_for: WaitFor) -> LoginList:
-    """The list, once it has been read."""
+def open_list(app: App, wait_for: WaitFor) -> LoginList:
+    """The list of logins, once it is loaded."""
     app.window.go("settings")
     page = app.window.current
     assert isinstance(page, SettingsPage)
@@ -57,16 +57,16 @@ def click(owner: LoginList, name: str) -> None:
     QTest.mouseClick(buttons[0], LEFT)
 
 
-def the[Kind](kind: type[Kind]) -> Kind | None:
+def top_level[Kind](kind: type[Kind]) -> Kind | None:
     return next((one for one in QApplication.topLevelWidgets() if isinstance(one, kind)), None)
 
 
 @pytest.mark.usefixtures("_registry")
 def test_log_in_and_out(app: App, keyring: SecretService, wait_for: WaitFor) -> None:
-    listed = shown(app, wait_for)
+    listed = open_list(app, wait_for)
     assert not listed.said.isVisible()
     click(listed, "Log in…")
-    form = the(LoginDialog)
+    form = top_level(LoginDialog)
     assert form is not None
     form.submit()
     assert form._username.is_wrong
@@ -83,24 +83,24 @@ def test_log_in_and_out(app: App, keyring: SecretService, wait_for: WaitFor) -> 
     QTest.keyClicks(form.secret, PASSWORD)
     form.submit()
     wait_for(lambda: list(listed.rows) == [ADDRESS])
-    assert the(LoginDialog) is None or not form.isVisible()
+    assert top_level(LoginDialog) is None or not form.isVisible()
     assert logins.logins() == (RegistryLogin(ADDRESS, USER, "galley"),)
 
     click(listed, f"Log out of {ADDRESS}")
-    asked = app.window.findChild(Confirm)
-    assert asked is not None
-    QTest.mouseClick(asked.agree, LEFT)
+    confirm = app.window.findChild(Confirm)
+    assert confirm is not None
+    QTest.mouseClick(confirm.agree, LEFT)
     wait_for(lambda: not listed.rows)
     assert logins.logins() == ()
 
 
-def test_logins_of_the_plain_file_are_offered_to_move(
+def test_logins_in_the_plain_file_can_be_moved_to_the_keyring(
     app: App, keyring: SecretService, wait_for: WaitFor
 ) -> None:
     folder = Path(os.environ["DOCKER_CONFIG"])
     folder.mkdir()
     (folder / "config.json").write_text(PLAIN)
-    listed = shown(app, wait_for)
+    listed = open_list(app, wait_for)
     assert "plain file" in listed.said.text()
     click(listed, "Move to the keyring")
     wait_for(lambda: not listed.move_plain.isVisible())
@@ -109,17 +109,17 @@ def test_logins_of_the_plain_file_are_offered_to_move(
     assert logins.logins() == (RegistryLogin("a.example.com", "bob", "galley"),)
 
 
-def test_a_locked_keyring_is_said(app: App, keyring: SecretService, wait_for: WaitFor) -> None:
+def test_a_locked_keyring_is_reported(app: App, keyring: SecretService, wait_for: WaitFor) -> None:
     keyring.lock()
-    listed = shown(app, wait_for)
+    listed = open_list(app, wait_for)
     assert "The keyring is locked." in listed.said.text()
 
 
-def test_the_setting_is_followed_at_once(
+def test_a_change_of_the_setting_applies_at_once(
     keyring: SecretService, own_app: App, wait_for: WaitFor
 ) -> None:
-    """By the supervisor, as soon as an engine has been started."""
-    listed = shown(own_app, wait_for)
+    """The supervisor applies it once an engine has been started."""
+    listed = open_list(own_app, wait_for)
     assert not logins.has_store()
     engine.start(own_app.app_context)
     wait_for(logins.has_store)

@@ -1,4 +1,4 @@
-"""A container's log in the window: followed, joined again, searched, copied, saved, and fast."""
+"""A container's log in the window: followed, continued, searched, copied, saved, and fast."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ STAYS = "trap 'exit 0' TERM; sleep 1000 & wait"
 
 @pytest.fixture
 def open_log(app: App, client: DockerClient, wait_for: WaitFor) -> OpenLog:
-    """Run a script in a container, and look at its log."""
+    """Run a script in a container and open its log."""
 
     def look(script: str) -> LogsTab:
         spec = RunSpec(IMAGE, "logs-it", ("sh", "-c", script), network="none")
@@ -60,7 +60,7 @@ def test_a_log_is_followed_with_its_streams_and_colours(
     assert [span[:2] for span in rows["red plain"].spans] == [(0, 3)]
 
 
-def test_a_restart_goes_on_where_the_log_was(
+def test_a_log_continues_after_a_restart(
     open_log: OpenLog, client: DockerClient, wait_for: WaitFor
 ) -> None:
     tab = open_log("for n in 1 2 3; do echo line $n; done; " + STAYS)
@@ -76,7 +76,7 @@ def test_a_restart_goes_on_where_the_log_was(
     wait_for(lambda: len(texts(tab)) == 9)
 
 
-def test_long_lines_and_garbage_are_rows_like_others(open_log: OpenLog, wait_for: WaitFor) -> None:
+def test_long_lines_and_garbage_are_rows_too(open_log: OpenLog, wait_for: WaitFor) -> None:
     script = r"head -c 1048576 /dev/zero | tr '\0' x; echo; printf 'a\377\376\001b\n'; echo end; "
     tab = open_log(script + STAYS)
     wait_for(lambda: texts(tab)[-1:] == ["end"])
@@ -86,7 +86,7 @@ def test_long_lines_and_garbage_are_rows_like_others(open_log: OpenLog, wait_for
     assert tab.view.whole_text().count("\n") == 2  # pieces of one line are one line
 
 
-def test_scrolling_up_stops_following_and_says_what_came(
+def test_scrolling_up_stops_following_and_counts_new_lines(
     open_log: OpenLog, wait_for: WaitFor
 ) -> None:
     script = (
@@ -98,11 +98,11 @@ def test_scrolling_up_stops_following_and_says_what_came(
     QTest.keyClick(tab.view, Qt.Key.Key_PageUp)
     assert not tab.view.follows
     assert not tab.follow_button.isChecked()
-    place = tab.view.verticalScrollBar().value()
+    position = tab.view.verticalScrollBar().value()
     tab.app.connection.client.containers.run_in(tab.key, ("touch", "/go"))
     wait_for(lambda: tab.newer.text() == "2 new lines")
     assert tab.newer.isVisible()
-    assert tab.view.verticalScrollBar().value() == place
+    assert tab.view.verticalScrollBar().value() == position
     QTest.mouseClick(tab.newer, Qt.MouseButton.LeftButton)
     assert tab.follow_button.isChecked()
     assert tab.newer.isHidden()
@@ -112,7 +112,7 @@ def test_scrolling_up_stops_following_and_says_what_came(
     assert tab.follow_button.isChecked()
 
 
-def test_searching(open_log: OpenLog, wait_for: WaitFor) -> None:
+def test_a_log_can_be_searched(open_log: OpenLog, wait_for: WaitFor) -> None:
     tab = open_log("i=0; while [ $i -lt 200 ]; do echo Line $i; i=$((i+1)); done; " + STAYS)
     wait_for(lambda: len(texts(tab)) == 200)
     QTest.keyClick(tab.view, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
@@ -131,10 +131,10 @@ def test_searching(open_log: OpenLog, wait_for: WaitFor) -> None:
     QTest.keyClick(field, Qt.Key.Key_Escape)
     assert field.text() == ""
     assert tab.view.search is None
-    assert tab.isVisible()  # Escape has ended the search, and not closed the view
+    assert tab.isVisible()  # Escape ends the search and does not close the view
 
 
-def test_selecting_and_copying(open_log: OpenLog, wait_for: WaitFor) -> None:
+def test_text_can_be_selected_and_copied(open_log: OpenLog, wait_for: WaitFor) -> None:
     tab = open_log("echo one; echo two; echo three; " + STAYS)
     wait_for(lambda: len(texts(tab)) == 3)
     area = tab.view.viewport()
@@ -150,7 +150,7 @@ def test_selecting_and_copying(open_log: OpenLog, wait_for: WaitFor) -> None:
     assert tab.view.selected_text() == "one"
 
 
-def test_clearing_is_for_the_view_only(
+def test_clear_empties_only_the_view(
     open_log: OpenLog, client: DockerClient, wait_for: WaitFor, tmp_path: Path
 ) -> None:
     tab = open_log("echo before; " + STAYS)
@@ -158,7 +158,7 @@ def test_clearing_is_for_the_view_only(
     tab.clear()
     assert texts(tab) == []
     client.containers.restart(tab.key, 1)
-    wait_for(lambda: texts(tab) == ["before"])  # the new one's
+    wait_for(lambda: texts(tab) == ["before"])  # the output after the restart
     path = tmp_path / "log.txt"
     task = save_log(tab.app, tab.key, "it", path, moments=False)
     wait_for(lambda: task.state is TaskState.DONE)
@@ -166,7 +166,7 @@ def test_clearing_is_for_the_view_only(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_log_that_cannot_be_written_says_where(
+def test_a_failed_save_names_the_path(
     app: App, open_log: OpenLog, wait_for: WaitFor, tmp_path: Path
 ) -> None:
     tab = open_log("echo it; " + STAYS)
@@ -177,10 +177,10 @@ def test_a_log_that_cannot_be_written_says_where(
     assert str(path) in task.problem.summary
 
 
-def test_a_flood_is_taken_in_turns(
+def test_a_flood_of_lines_does_not_block_the_window(
     open_log: OpenLog, wait_for: WaitFor, record_property: Callable[[str, object], None]
 ) -> None:
-    """The longest gap between two turns of the window is recorded, with the floor before it."""
+    """Records the longest gap between two turns of the event loop, and the floor before it."""
     script = (
         "while [ ! -e /go ]; do sleep 0.05; done; "
         "i=0; while [ $i -lt 30000 ]; do echo this is line number $i of many; i=$((i+1)); done; "
@@ -201,7 +201,7 @@ def test_a_flood_is_taken_in_turns(
     floor = max(gaps[1:])
     tab.app.connection.client.containers.run_in(tab.key, ("touch", "/go"))
     gaps.clear()
-    last[0] = time.perf_counter()  # the call above is the test's, in the window's thread
+    last[0] = time.perf_counter()  # the call above blocked the GUI thread
     wait_for(lambda: texts_end(tab) == "this is line number 29999 of many", 30)
     timer.stop()
     record_property("longest_gap_ms", round(1000 * max(gaps)))

@@ -1,4 +1,4 @@
-"""What is drawn: rings of the focus, the ends of cards, corners, and the colour of placeholders."""
+"""Drawing: focus rings, heights of cards, corners, and the colour of placeholders."""
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -32,7 +32,7 @@ def page(app: App, client: DockerClient, wait_for: WaitFor) -> ListPage:
     return found
 
 
-def test_a_ring_is_for_the_keyboard(page: ListPage, wait_for: WaitFor) -> None:
+def test_the_focus_ring_is_drawn_for_the_keyboard_only(page: ListPage, wait_for: WaitFor) -> None:
     table = page.table
     page.filter.setFocus()
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(200, 10))
@@ -71,7 +71,7 @@ def test_a_card_ends_at_its_last_row(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_placeholder_can_be_read(page: ListPage, scheme: str) -> None:
+def test_a_placeholder_is_legible(page: ListPage, scheme: str) -> None:
     theme = page.app.theme
     theme.choose(scheme)
     try:
@@ -102,7 +102,7 @@ def test_menus_and_the_palette_have_round_corners(
         window.close()
 
 
-def test_the_palette_is_round_and_whole_at_every_height(
+def test_the_palette_has_round_corners_at_every_height(
     app: App, page: ListPage, wait_for: WaitFor
 ) -> None:
     app.window.show_palette()

@@ -1,4 +1,4 @@
-"""The page of networks: the list, who is on what, and the map of it."""
+"""The page of networks: the list, the attached containers, and the map."""
 
 from collections.abc import Callable, Iterator
 
@@ -55,7 +55,7 @@ def row(page: NetworksPage, name: str) -> Network:
     return next(one for one in rows if one.name == name)
 
 
-def on(page: NetworksPage, name: str) -> list[str]:
+def attached_to(page: NetworksPage, name: str) -> list[str]:
     return sorted(one.container for one in row(page, name).attached)
 
 
@@ -70,18 +70,20 @@ def drawn(page: NetworksPage) -> list[tuple[str, str]]:
     return [(one.network.name, one.attachment.container) for one in spots if one.attachment]
 
 
-def network(name: str, *people: str, subnet: str = "10.1.0.0/24") -> Network:
-    attached = tuple(Attachment(f"id-{one}", one, f"10.1.0.{n}") for n, one in enumerate(people, 2))
+def network(name: str, *members: str, subnet: str = "10.1.0.0/24") -> Network:
+    attached = tuple(
+        Attachment(f"id-{one}", one, f"10.1.0.{n}") for n, one in enumerate(members, 2)
+    )
     return Network(
         f"id-{name}", name, "bridge", "local", 0.0, (subnet,), "10.1.0.1", False, attached
     )
 
 
-def test_the_list_follows_and_builtin_ones_stay(
+def test_the_list_follows_the_engine_and_builtin_networks_stay(
     app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     QAbstractItemModelTester(page.model, QAbstractItemModelTester.FailureReportingMode.Fatal, app)
-    assert names(page) == ["bridge", "host", "none"], "in an order that is the same each time"
+    assert names(page) == ["bridge", "host", "none"], "in a stable order"
     client.networks.create("seen", subnet="10.77.1.0/24", internal=True)
     wait_for(lambda: "seen" in names(page))
     assert names(page)[0] == "seen"
@@ -100,7 +102,7 @@ def test_the_list_follows_and_builtin_ones_stay(
     wait_for(lambda: "seen" not in names(page))
 
 
-def test_create_checks_addresses_while_they_can_be_mended(
+def test_the_create_form_checks_addresses_before_it_sends_them(
     app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.networks.create("there", subnet="10.78.0.0/24")
@@ -112,18 +114,18 @@ def test_create_checks_addresses_while_they_can_be_mended(
     QTest.keyClick(form.subnet, Qt.Key.Key_Return)
     assert form.name.property("wrong")
     assert form.subnet.property("wrong")
-    assert form.focusWidget() is form.name, "what has to be mended first"
+    assert form.focusWidget() is form.name, "the first invalid field"
     form.name.setText("made")
     form.subnet.setText("10.79.0.0/24")
     form.gateway.setText("10.80.0.1")
     form.submit()
     assert form.gateway.property("wrong")
     form.gateway.setText("10.79.0.254")
-    client.networks.create("raced", subnet="10.79.0.0/24")  # the window does not know yet
+    client.networks.create("raced", subnet="10.79.0.0/24")  # not in the window's list yet
     form.submit()
     assert form.asking.isVisible()
     wait_for(lambda: form.problem.isVisible())
-    assert form.gateway.text() == "10.79.0.254", "a refusal loses nothing"
+    assert form.gateway.text() == "10.79.0.254", "a refusal keeps the input"
     client.networks.remove("raced")
     wait_for(lambda: "raced" not in names(page))
     form.submit()
@@ -132,7 +134,7 @@ def test_create_checks_addresses_while_they_can_be_mended(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "reason"),
     [
         ("10.0.0.0/24", ""),
         ("fd00::/64", ""),
@@ -142,13 +144,13 @@ def test_create_checks_addresses_while_they_can_be_mended(
         ("10.0.0.0/33", "Enter an address"),
     ],
 )
-def test_subnets(text: str, says: str) -> None:
+def test_an_invalid_subnet_is_explained(text: str, reason: str) -> None:
     found, sentence = read_subnet(text)
-    assert (found is None) == bool(says)
-    assert says in sentence
+    assert (found is None) == bool(reason)
+    assert reason in sentence
 
 
-def test_addresses() -> None:
+def test_an_invalid_or_overlapping_address_is_explained() -> None:
     one = network("a", "web")
     subnet = read_subnet("10.1.0.0/24")[0]
     assert subnet is not None
@@ -164,7 +166,7 @@ def test_addresses() -> None:
     assert "Enter an address" in wrong_address("10.1.0", one)
 
 
-def test_connect_with_alias_and_address_and_disconnect_again(
+def test_a_container_is_connected_with_alias_and_address_and_disconnected(
     app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.networks.create("joined", subnet="10.81.0.0/24")
@@ -189,44 +191,46 @@ def test_connect_with_alias_and_address_and_disconnect_again(
     wait_for(lambda: opened.people_chip.text() == "1 container")
     assert row(page, "joined").attached[0].address == "10.81.0.9"
     assert b'"shop"' in client.containers.inspect(row(page, "joined").attached[0].container_id)
-    people = opened.made["containers"]
-    assert isinstance(people, AttachedList)
-    away = [b for b in people.findChildren(type(opened.connect_button)) if b.text() == "Disconnect"]
-    QTest.mouseClick(away[0], Qt.MouseButton.LeftButton)
+    attached = opened.made["containers"]
+    assert isinstance(attached, AttachedList)
+    disconnect = [
+        b for b in attached.findChildren(type(opened.connect_button)) if b.text() == "Disconnect"
+    ]
+    QTest.mouseClick(disconnect[0], Qt.MouseButton.LeftButton)
     wait_for(lambda: opened.people_chip.text() == "0 containers")
     wait_for(lambda: [t for t in app.window.findChildren(Toast) if "not on joined" in t.title])
 
 
-def test_delete_says_whom_it_disconnects(
+def test_delete_names_the_containers_that_it_disconnects(
     app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.networks.create("busy")
     client.containers.run(RunSpec(IMAGE, "runs", SLEEP, network="busy"))
     client.containers.create(RunSpec(IMAGE, "idle", ("true",), network="busy"))
-    wait_for(lambda: "busy" in names(page) and on(page, "busy") == ["idle", "runs"])
+    wait_for(lambda: "busy" in names(page) and attached_to(page, "busy") == ["idle", "runs"])
     store = app.app_context.stores.containers
     wait_for(lambda: [one.name for one in store.rows.values() if one.state.is_up] == ["runs"])
     page.table.choose(row(page, "busy").id)
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = dialog(app, Confirm)
-    said = " ".join(one.text() for one in asked.findChildren(type(page.title_label)))
-    assert "Disconnected first, while running: runs." in said
-    assert "cannot start again without it: idle." in said
-    asked.agree.click()
+    confirm = dialog(app, Confirm)
+    text = " ".join(one.text() for one in confirm.findChildren(type(page.title_label)))
+    assert "Disconnected first, while running: runs." in text
+    assert "cannot start again without it: idle." in text
+    confirm.agree.click()
     wait_for(lambda: "busy" not in names(page))
     states = {one.name: one.state.is_up for one in client.containers.list()}
     assert states == {"runs": True, "idle": False}, "no container is deleted"
 
 
-def test_prune_shows_what_it_takes(
+def test_prune_lists_the_networks_that_it_deletes(
     app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     for name in ("idle", "used"):
         client.networks.create(name)
     client.containers.run(RunSpec(IMAGE, "runs", SLEEP, network="used"))
-    wait_for(lambda: {"idle", "used"} <= set(names(page)) and on(page, "used") == ["runs"])
+    wait_for(lambda: {"idle", "used"} <= set(names(page)) and attached_to(page, "used") == ["runs"])
     client.containers.create(RunSpec(IMAGE, "stopped", ("true",), network="idle"))
-    wait_for(lambda: len(page.app.stores.containers.rows) == 2 and on(page, "idle"))
+    wait_for(lambda: len(page.app.stores.containers.rows) == 2 and attached_to(page, "idle"))
     QTest.mouseClick(page.prune_button, Qt.MouseButton.LeftButton)
     form = dialog(app, PruneDialog)
     wait_for(lambda: form.agree.isEnabled())
@@ -236,17 +240,17 @@ def test_prune_shows_what_it_takes(
     assert "used" in names(page)
 
 
-def test_the_list_forgets_a_stopped_container_that_is_removed(
+def test_the_list_drops_a_stopped_container_that_is_removed(
     page: NetworksPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.networks.create("held")
     made = client.containers.create(RunSpec(IMAGE, "idle", ("true",), network="held"))
-    wait_for(lambda: "held" in names(page) and on(page, "held") == ["idle"])
+    wait_for(lambda: "held" in names(page) and attached_to(page, "held") == ["idle"])
     client.containers.remove(made)
-    wait_for(lambda: on(page, "held") == [])
+    wait_for(lambda: attached_to(page, "held") == [])
 
 
-def test_map_shows_who_is_on_what_and_leads_there(
+def test_the_map_shows_attached_containers_and_opens_them(
     app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     for name in ("front", "rear"):
@@ -254,7 +258,7 @@ def test_map_shows_who_is_on_what_and_leads_there(
     made = client.containers.run(RunSpec(IMAGE, "web", SLEEP, network="front"))
     client.networks.connect("rear", made)
     client.containers.run(RunSpec(IMAGE, "db", SLEEP, network="rear"))
-    wait_for(lambda: len(names(page)) == 5 and on(page, "rear") == ["db", "web"])
+    wait_for(lambda: len(names(page)) == 5 and attached_to(page, "rear") == ["db", "web"])
     QTest.mouseClick(page.map_button, Qt.MouseButton.LeftButton)
     shown = page.map
     wait_for(lambda: drawn(page) == [("front", "web"), ("rear", "web"), ("rear", "db")])
@@ -298,7 +302,7 @@ def test_map_shows_who_is_on_what_and_leads_there(
     assert app.window.current_key == "containers"
 
 
-def test_layout_keeps_everything_apart_and_folds_what_is_long() -> None:
+def test_the_layout_has_no_overlaps_and_folds_long_lists() -> None:
     many = network("many", *(f"c-{n}" for n in range(100)))
     few = network("few", "c-3", "alone")
     layout = lay_out([many, few, network("empty")], 1032)
@@ -321,21 +325,21 @@ def test_layout_keeps_everything_apart_and_folds_what_is_long() -> None:
     assert lay_out([], 500).height == 0
 
 
-def test_an_address_is_there_again_after_a_restart(
+def test_an_address_is_shown_again_after_a_restart(
     app: App, page: NetworksPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    """dockerd connects the container, and says so, before its list has the new address."""
+    """dockerd sends the event of the connection before its list has the new address."""
     for timer in app.app_context.stores.networks.findChildren(QTimer):
-        timer.setInterval(0)  # as if the engine took its time between the two
+        timer.setInterval(0)  # as if the engine were slow between the two
     client.networks.create("front", subnet="10.83.0.0/24")
     made = client.containers.run(RunSpec(IMAGE, "web", SLEEP, network="front"))
     page.show_map(True)
     wait_for(lambda: "web 10.83.0.2" in page.map.accessibleDescription())
     wait_for(lambda: made in app.app_context.stores.containers.rows)
-    told: list[Event] = []
-    app.app_context.stores.told.connect(told.append)
+    events: list[Event] = []
+    app.app_context.stores.told.connect(events.append)
     for _ in range(3):
-        told.clear()
+        events.clear()
         containers.restart(app.app_context, [app.app_context.stores.containers.rows[made]])
-        wait_for(lambda: any(event.action == "restart" for event in told))
+        wait_for(lambda: any(event.action == "restart" for event in events))
         wait_for(lambda: "web 10.83.0.2" in page.map.accessibleDescription(), 3)

@@ -1,4 +1,4 @@
-"""The window as a user meets it: its own process, a real X screen, keys and clicks."""
+"""The window as a user runs it: its own process, a real X screen, keys and clicks."""
 
 import json
 import os
@@ -23,7 +23,7 @@ COMMAND = 'CMD ["sh","-c","trap \'exit 0\' TERM; echo ready; sleep 1000 & wait"]
 
 @pytest.fixture
 def service(dockerd: WindowDockerd) -> Iterator[str]:
-    """An image that runs by itself, in a registry; afterwards the engine has nothing of it."""
+    """An image with a command, in a registry. Afterwards container and image are removed."""
     with tempfile.TemporaryDirectory() as folder:
         registry = Registry(dockerd, Path(folder))
         registry.start()
@@ -45,7 +45,7 @@ def service(dockerd: WindowDockerd) -> Iterator[str]:
 def window(
     screen: Screen, dockerd: WindowDockerd, tmp_path: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """It looks at the test's dockerd, which it knows as a docker context."""
+    """The window on the test's dockerd, which is configured as a docker context."""
     config, home = Path(os.environ["DOCKER_CONFIG"]), Path(os.environ["GALLEY_HOME"])
     meta = config / "contexts" / "meta" / "test" / "meta.json"
     meta.parent.mkdir(parents=True)
@@ -59,10 +59,10 @@ def window(
     yield process
     process.terminate()
     process.wait(20)
-    said = (tmp_path / "window.log").read_text()
+    log = (tmp_path / "window.log").read_text()
     galley = Path(sys.executable).with_name("galley")
     subprocess.run([galley, "quit"], check=True, capture_output=True)
-    assert "Traceback" not in said, said
+    assert "Traceback" not in log, log
 
 
 def has_image(dockerd: WindowDockerd, name: str) -> bool:
@@ -74,12 +74,12 @@ def inside(dockerd: WindowDockerd, *command: str) -> str:
 
 
 def shells(dockerd: WindowDockerd) -> int:
-    """Those that somebody has opened: process 1 is the service's own."""
+    """The number of open shells; process 1 is the service's own."""
     return inside(dockerd, "ps", "-o", "pid,args").count("sh\n")
 
 
 def state(dockerd: WindowDockerd) -> str:
-    """Of the container that the user makes; "" while there is none."""
+    """State of the container that the user runs; "" while there is none."""
     seen = docker(dockerd.socket, "inspect", "--format", "{{.State.Status}}", "by-hand")
     return seen.stdout.decode().strip()
 
@@ -91,7 +91,7 @@ def test_pull_run_look_type_stop_and_delete_by_hand(
     service: str,
     tmp_path: Path,
 ) -> None:
-    """Pictures of each step are left in `tmp_path`, for whoever wants to see what a user saw."""
+    """A picture of each step is left in `tmp_path`."""
     step = Steps(screen, tmp_path)
     pull_and_run(screen, step, dockerd, service)
     look_inside(screen, step, dockerd)
@@ -155,7 +155,7 @@ def look_inside(screen: Screen, step: Steps, dockerd: WindowDockerd) -> None:
     for tab in ("files", "stats", "inside", "inspect"):
         screen.keys("ctrl+Tab")
         step(tab)
-    screen.keys("ctrl+Tab", "ctrl+Tab")  # round, to the terminal, which is as it was left
+    screen.keys("ctrl+Tab", "ctrl+Tab")  # around to the terminal, whose session was kept
     screen.type("echo still > /typed")
     screen.keys("Return")
     wait_until(lambda: "still" in inside(dockerd, "cat", "/typed"), 30)

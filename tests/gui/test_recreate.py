@@ -1,4 +1,4 @@
-"""A container made again with changes, from the window."""
+"""A container is recreated with changes, from the window."""
 
 from desktop.app import App
 from desktop.context import AppContext
@@ -12,7 +12,7 @@ PORTS = (Port(80, "tcp", "127.0.0.1", 18090), Port(81))
 MOUNTS = (Mount("volume", "again-data", "/data"), Mount("tmpfs", "", "/scratch"))
 
 
-def opened(
+def open_dialog(
     app_context: AppContext, client: DockerClient, wait_for: WaitFor, **more: object
 ) -> RecreateDialog:
     spec = sleeper("again", ports=PORTS, mounts=MOUNTS, env=("A=1",), memory=64 << 20, **more)
@@ -24,10 +24,10 @@ def opened(
     return dialog
 
 
-def test_the_form_says_what_the_container_has(
+def test_the_form_shows_the_settings_of_the_container(
     app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    dialog = opened(app_context, client, wait_for)
+    dialog = open_dialog(app_context, client, wait_for)
     assert dialog.before is not None
     assert dialog.form.read(dialog.before) == dialog.before
     assert [line.outside.text() for line in dialog.form.ports.lines] == ["18090"]
@@ -37,10 +37,10 @@ def test_the_form_says_what_the_container_has(
     assert dialog.task is None
 
 
-def test_changes_arrive_in_the_new_one(
+def test_the_new_container_has_the_changes(
     app: App, app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    dialog = opened(app_context, client, wait_for)
+    dialog = open_dialog(app_context, client, wait_for)
     old = dialog.container.id
     dialog.form.ports.lines[0].outside.setText("18091")
     dialog.form.env.add("B=2")
@@ -56,10 +56,10 @@ def test_changes_arrive_in_the_new_one(
     assert Mount("volume", "again-data", "/data") in spec.mounts
 
 
-def test_a_failure_is_said_here_and_the_old_one_is_as_it_was(
+def test_a_failure_is_shown_in_the_dialog_and_the_old_container_is_kept(
     app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    dialog = opened(app_context, client, wait_for)
+    dialog = open_dialog(app_context, client, wait_for)
     line = dialog.form.mounts.add(None)
     line.source.setText("/no/such/folder")
     line.target.setText("/mnt")
@@ -72,9 +72,9 @@ def test_a_failure_is_said_here_and_the_old_one_is_as_it_was(
     assert row.state.is_up
 
 
-def test_one_that_is_deleted_when_it_stops_is_refused_at_once(
+def test_a_container_with_auto_remove_is_refused_at_once(
     app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    dialog = opened(app_context, client, wait_for, auto_remove=True)
+    dialog = open_dialog(app_context, client, wait_for, auto_remove=True)
     wait_for(lambda: dialog.problem.isVisible())
     assert not dialog.agree.isEnabled()

@@ -1,4 +1,4 @@
-"""Running an image from the window: what is prefilled, what is wrong, what dockerd refuses."""
+"""Running an image from the window: prefilled fields, invalid input, refusals by dockerd."""
 
 import pytest
 from PySide6.QtCore import QEvent, Qt
@@ -34,7 +34,7 @@ def dialog(app_context: AppContext, wait_for: WaitFor) -> RunDialog:
     return made
 
 
-def asked(dialog: RunDialog) -> RunSpec:
+def valid_spec(dialog: RunDialog) -> RunSpec:
     spec = dialog.spec()
     assert spec is not None
     return spec
@@ -47,18 +47,18 @@ def asked(dialog: RunDialog) -> RunSpec:
     ("text", "size"),
     [("", 0), ("512 MB", 512 << 20), ("2g", 2 << 30), ("1.5 GiB", 3 << 29), ("64", 64 << 20)],
 )
-def test_memory_is_read_as_people_write_it(text: str, size: int) -> None:
+def test_memory_is_parsed(text: str, size: int) -> None:
     assert values.memory(text) == size
     assert values.memory(values.memory_text(size)) == size
 
 
 @pytest.mark.parametrize("text", ["12 bananas", "1 MB", "-5", "MB"])
-def test_memory_that_is_none_is_refused(text: str) -> None:
+def test_invalid_memory_is_refused(text: str) -> None:
     with pytest.raises(Wrong):
         values.memory(text)
 
 
-def test_sources_of_mounts_are_told_apart() -> None:
+def test_a_mount_source_is_a_volume_or_a_path() -> None:
     assert values.mount_source("data") == ("volume", "data")
     assert values.mount_source("/srv/a b") == ("bind", "/srv/a b")
     assert values.mount_source(r"C:\data") == ("bind", r"C:\data")
@@ -69,20 +69,20 @@ def test_sources_of_mounts_are_told_apart() -> None:
 # The form
 
 
-def test_an_image_prefills_what_it_asks_for(dialog: RunDialog) -> None:
+def test_an_image_prefills_its_ports_variables_and_volumes(dialog: RunDialog) -> None:
     dialog.form.prefill(RICH)
-    spec = asked(dialog)
+    spec = valid_spec(dialog)
     assert spec.ports == (Port(53, "udp", "", ANY_PORT), Port(80, "tcp", "", ANY_PORT))
     assert spec.env == ()  # the image has them already
-    assert spec.mounts == ()  # Docker makes this one by itself
+    assert spec.mounts == ()  # Docker creates this volume by itself
     dialog.form.env.lines[-1].content.setText("3")
     dialog.form.mounts.lines[-1].source.setText("kept")
-    spec = asked(dialog)
+    spec = valid_spec(dialog)
     assert spec.env == ("B=3",)
     assert spec.mounts == (Mount("volume", "kept", "/data"),)
 
 
-def test_another_image_takes_its_predecessors_wishes_away_but_not_ours(dialog: RunDialog) -> None:
+def test_another_image_replaces_prefilled_lines_but_not_edited_ones(dialog: RunDialog) -> None:
     dialog.form.prefill(RICH)
     dialog.form.ports.lines[0].outside.setText("8080")
     own = dialog.form.env.add("OWN=1")
@@ -92,7 +92,7 @@ def test_another_image_takes_its_predecessors_wishes_away_but_not_ours(dialog: R
     assert dialog.form.env.lines == [own]
 
 
-def test_tab_goes_where_the_eye_goes(dialog: RunDialog, wait_for: WaitFor) -> None:
+def test_tab_follows_the_visual_order(dialog: RunDialog, wait_for: WaitFor) -> None:
     dialog.form.prefill(RICH)
     first, second = dialog.form.ports.lines
     wait_for(second.isVisible)
@@ -109,7 +109,7 @@ def next_stop(widget: QWidget) -> QWidget:
     return following if takes_tab else next_stop(following)
 
 
-def test_rows_that_go_leave_the_keyboard_where_somebody_types(dialog: RunDialog) -> None:
+def test_removed_rows_keep_the_focus_or_pass_it_to_the_next(dialog: RunDialog) -> None:
     dialog.form.prefill(RICH)
     dialog.image_box.setFocus()
     dialog.form.prefill(None)
@@ -120,7 +120,7 @@ def test_rows_that_go_leave_the_keyboard_where_somebody_types(dialog: RunDialog)
     assert dialog.focusWidget() is own[1].inside
 
 
-def test_what_is_wrong_is_marked_and_nothing_is_lost(
+def test_invalid_fields_are_marked_and_the_input_is_kept(
     dialog: RunDialog, app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.containers.run(sleeper("taken", ports=(Port(80, "tcp", "", 18082),)))
@@ -141,13 +141,13 @@ def test_what_is_wrong_is_marked_and_nothing_is_lost(
     assert not second.outside.property("wrong")
     assert variable.is_wrong
     assert dialog.form.cpus_line.property("wrong")
-    assert dialog.rest.isVisible()  # what is wrong is not hidden
+    assert dialog.rest.isVisible()  # invalid fields are unfolded
     assert variable.content.text() == "without a name"
     QTest.keyClicks(first.outside, "1")
     assert not first.is_wrong
 
 
-def test_a_port_twice_is_wrong(dialog: RunDialog) -> None:
+def test_a_duplicate_port_is_invalid(dialog: RunDialog) -> None:
     for address in ("", "127.0.0.1"):
         line = dialog.form.ports.add(None)
         line.inside.setText("80")
@@ -157,11 +157,11 @@ def test_a_port_twice_is_wrong(dialog: RunDialog) -> None:
     assert "twice" in dialog.form.ports.lines[-1].complaint.text()
 
 
-def test_one_that_is_deleted_when_it_ends_is_not_restarted(dialog: RunDialog) -> None:
+def test_auto_remove_excludes_a_restart_policy(dialog: RunDialog) -> None:
     dialog.form.restart_box.setCurrentIndex(3)
-    assert asked(dialog).restart == "always"
+    assert valid_spec(dialog).restart == "always"
     dialog.remove.setChecked(True)
-    assert asked(dialog).restart == "no"
+    assert valid_spec(dialog).restart == "no"
     assert not dialog.form.restart_box.isEnabled()
 
 
@@ -175,23 +175,23 @@ def test_the_command_can_be_copied(dialog: RunDialog) -> None:
 # Running
 
 
-def test_it_runs_and_closes(
+def test_a_successful_run_closes_the_dialog(
     dialog: RunDialog, app: App, client: DockerClient, wait_for: WaitFor
 ) -> None:
     dialog.name_line.setText("ran")
     line = dialog.form.ports.add(None)
     line.inside.setText("80")
-    gone: list[int] = []
-    dialog.finished.connect(gone.append)
+    finished: list[int] = []
+    dialog.finished.connect(finished.append)
     dialog.agree.click()
     assert not dialog.agree.isEnabled()  # at once
-    wait_for(lambda: gone)
+    wait_for(lambda: finished)
     (row,) = client.containers.list()
     assert (row.name, row.image) == ("ran", IMAGE)
     assert row.ports[0].host_port > 1024
 
 
-def test_what_dockerd_refuses_is_said_here_and_stays_typed(
+def test_a_refusal_by_dockerd_is_shown_and_the_input_is_kept(
     dialog: RunDialog, app: App, client: DockerClient, wait_for: WaitFor
 ) -> None:
     dialog.name_line.setText("refused")
@@ -202,7 +202,7 @@ def test_what_dockerd_refuses_is_said_here_and_stays_typed(
     assert dialog.agree.isEnabled()
     assert dialog.name_line.text() == "refused"
     assert client.containers.list() == ()
-    assert not app.window.findChildren(Toast)  # said once
+    assert not app.window.findChildren(Toast)  # reported only once
 
 
 def test_a_missing_image_is_announced(dialog: RunDialog, wait_for: WaitFor) -> None:
@@ -219,7 +219,7 @@ def test_every_field_has_a_name(dialog: RunDialog) -> None:
     assert [one for one in fields if not one.accessibleName()] == []
 
 
-def test_enter_runs_and_escape_leaves_the_work_to_the_tasks(
+def test_enter_runs_and_escape_closes_while_the_task_continues(
     dialog: RunDialog, app_context: AppContext, client: DockerClient, wait_for: WaitFor
 ) -> None:
     dialog.name_line.setText("typed")
@@ -231,7 +231,7 @@ def test_enter_runs_and_escape_leaves_the_work_to_the_tasks(
     wait_for(lambda: not app_context.tasks.running)
 
 
-def test_a_refusal_after_it_was_closed_is_told_by_the_window(
+def test_a_refusal_after_the_dialog_was_closed_is_a_toast(
     dialog: RunDialog, app: App, wait_for: WaitFor
 ) -> None:
     dialog.command_line.setText("no-such-program")
@@ -242,10 +242,10 @@ def test_a_refusal_after_it_was_closed_is_told_by_the_window(
     assert "no-such-program" in f"{toast.title} {toast.text}"
 
 
-def test_what_was_closed_is_not_dressed_in_new_colours(
+def test_a_closed_dialog_does_not_follow_the_theme(
     dialog: RunDialog, app_context: AppContext, qapp: QApplication
 ) -> None:
-    """A connection that outlives its widget is an error of Qt's, which fails this test."""
+    """A connection that outlives its widget is a Qt error, which fails this test."""
     dialog.form.prefill(RICH)
     dialog.reject()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
@@ -253,14 +253,14 @@ def test_what_was_closed_is_not_dressed_in_new_colours(
     app_context.theme.choose("light")
 
 
-def test_a_suggestion_is_taken_with_the_keys(dialog: RunDialog, wait_for: WaitFor) -> None:
+def test_a_suggestion_is_selected_with_the_keys(dialog: RunDialog, wait_for: WaitFor) -> None:
     dialog.activateWindow()
     wait_for(dialog.isActiveWindow)
     line = dialog.image_box
     line.clearEditText()
     line.setFocus()
     QTest.keyClicks(line, IMAGE[2:5])
-    dialog.image.complain("Not available locally: pulled first.")  # as it is said after a pause
+    dialog.image.complain("Not available locally: pulled first.")  # as after a pause in typing
     QTest.qWait(50)
     assert dialog.suggestions.isVisible()
     assert dialog.suggestions.window() is dialog

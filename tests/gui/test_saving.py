@@ -1,4 +1,4 @@
-"""An engine that saves resources: the window says so, and looking at it wakes nobody."""
+"""A paused or suspended engine: the window shows it, and showing pages does not resume it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,12 +27,12 @@ from vm.types import MachineState
 
 type WaitFor = Callable[..., None]
 PONG = b"Api-Version: 1.45\r\nServer: Docker/28.0\r\n"
-QUIET_MS = 700  # in which a window that asks by itself has asked
+QUIET_MS = 700  # long enough for a window that polls to have sent a request
 
 
 @pytest.fixture
-def sleeper(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[App]:
-    """The window on an engine in which nothing runs, and which is paused after a second."""
+def idle_app(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[App]:
+    """The window on an engine without running containers, which is paused after a second."""
     home = make_home(find_home())
     settings = SettingsStore(home)
     settings.set("backend", "fake")
@@ -47,17 +47,17 @@ def sleeper(qapp: QApplication, own_home: None, wait_for: WaitFor) -> Iterator[A
 
 
 @pytest.fixture
-def auto_suspended(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> App:
-    """The same, with its machine put away as the saver does it, whose file this writes: the backend
-    that pretends has no memory to keep."""
-    wait_for(lambda: sleeper.app_context.stores.info is not None)  # nothing is asked any more
-    stop = engine.stop(sleeper.app_context)
-    wait_for(lambda: stop.state.is_over and sleeper.link.state is MachineState.STOPPED)
-    wait_for(lambda: not sleeper.connection.is_up)
+def auto_suspended(idle_app: App, wait_for: WaitFor, qtbot: QtBot) -> App:
+    """The same with an auto-suspended machine. The fixture writes the resource saver's marker,
+    because the fake backend has no memory to suspend."""
+    wait_for(lambda: idle_app.app_context.stores.info is not None)  # no more requests follow
+    stop = engine.stop(idle_app.app_context)
+    wait_for(lambda: stop.state.is_over and idle_app.link.state is MachineState.STOPPED)
+    wait_for(lambda: not idle_app.connection.is_up)
     MachineDir.of(find_home()).auto_suspended.write_bytes(PONG)
-    settings.change(sleeper.app_context, "save_after", "1h", lambda _none: None)
-    wait_for(lambda: sleeper.link.auto_suspended)
-    return sleeper
+    settings.change(idle_app.app_context, "save_after", "1h", lambda _none: None)
+    wait_for(lambda: idle_app.link.auto_suspended)
+    return idle_app
 
 
 def _script(root: Path) -> None:
@@ -72,7 +72,7 @@ def is_asleep(app: App) -> bool:
 
 
 def show_as_running(app: App) -> None:
-    """What runs is measured, on the screen or not."""
+    """Running containers are measured, visible or not."""
     store = app.app_context.stores.containers
     for key, row in store.rows.items():
         store.rows[key] = msgspec.structs.replace(row, state=ContainerState.RUNNING)
@@ -80,16 +80,16 @@ def show_as_running(app: App) -> None:
     app.app_context.usage.watch(list(store.rows))
 
 
-def test_it_says_so_and_stays_so_while_it_is_looked_at(
-    sleeper: App, wait_for: WaitFor, qtbot: QtBot
+def test_a_paused_engine_is_shown_as_idle_and_stays_paused(
+    idle_app: App, wait_for: WaitFor, qtbot: QtBot
 ) -> None:
-    window = sleeper.window
-    wait_for(lambda: is_asleep(sleeper))
+    window = idle_app.window
+    wait_for(lambda: is_asleep(idle_app))
     assert window.statusbar.engine.text() == "Resource Saver"
     assert window.state.word == "idle"
     for key in ("containers", "images", "volumes", "networks", "engine"):
         window.go(key)
-        assert not window.banner.isVisible(), "there is nothing to be done about it"
+        assert not window.banner.isVisible(), "no action is needed"
     page = window.current
     assert isinstance(page, EnginePage)
     assert page.word.text() == "idle"
@@ -97,46 +97,48 @@ def test_it_says_so_and_stays_so_while_it_is_looked_at(
     window.hide()
     window.show()
     qtbot.wait(QUIET_MS)
-    assert is_asleep(sleeper)
-    assert sleeper.connection.is_up, "the events are still listened to"
+    assert is_asleep(idle_app)
+    assert idle_app.connection.is_up, "the event stream is still open"
 
 
-def test_a_click_wakes_it(sleeper: App, wait_for: WaitFor) -> None:
-    window = sleeper.window
-    wait_for(lambda: is_asleep(sleeper))
+def test_a_refresh_resumes_a_paused_engine(idle_app: App, wait_for: WaitFor) -> None:
+    window = idle_app.window
+    wait_for(lambda: is_asleep(idle_app))
     window.go("containers")
-    rows = sleeper.app_context.stores.containers.rows.values()
+    rows = idle_app.app_context.stores.containers.rows.values()
     assert {row.state for row in rows} == {ContainerState.EXITED}
     QTest.keyClick(window, Qt.Key.Key_F5)
-    wait_for(lambda: sleeper.link.state is MachineState.RUNNING)
+    wait_for(lambda: idle_app.link.state is MachineState.RUNNING)
     assert window.state.word == "running"
     assert window.statusbar.engine.text() == "Engine running"
-    wait_for(lambda: is_asleep(sleeper))
-    engine.start(sleeper.app_context)
-    wait_for(lambda: sleeper.link.state is MachineState.RUNNING)
+    wait_for(lambda: is_asleep(idle_app))
+    engine.start(idle_app.app_context)
+    wait_for(lambda: idle_app.link.state is MachineState.RUNNING)
 
 
-def test_no_page_is_forgotten() -> None:
-    """Whoever adds one asks whether looking at it wakes the engine."""
+def test_this_file_covers_every_page() -> None:
+    """A new page needs a check that showing it does not resume the engine."""
     assert {place.key for place in catalog.places()} == {
         "containers", "images", "volumes", "networks", "engine", "settings", "help",
     }  # fmt: skip
 
 
-def test_nobody_is_measured_while_it_sleeps(sleeper: App, wait_for: WaitFor, qtbot: QtBot) -> None:
-    """Not even what runs: it would wake it every two seconds."""
-    wait_for(lambda: is_asleep(sleeper))
-    show_as_running(sleeper)
+def test_no_container_is_measured_while_the_engine_is_paused(
+    idle_app: App, wait_for: WaitFor, qtbot: QtBot
+) -> None:
+    """Not even a running one: that would resume the engine every two seconds."""
+    wait_for(lambda: is_asleep(idle_app))
+    show_as_running(idle_app)
     qtbot.wait(QUIET_MS)
-    assert is_asleep(sleeper)
+    assert is_asleep(idle_app)
 
 
-def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
+def test_an_auto_suspended_engine_is_shown_as_idle_and_keeps_its_lists(
     auto_suspended: App, wait_for: WaitFor, qtbot: QtBot
 ) -> None:
-    """Looking at it does not bring it back."""
+    """Showing pages does not resume it."""
     window, connection = auto_suspended.window, auto_suspended.connection
-    assert not window.banner.isVisible(), "there is nothing to be done about it"
+    assert not window.banner.isVisible(), "no action is needed"
     assert window.statusbar.engine.text() == "Resource Saver"
     assert "resumes on first use" in window.statusbar.engine.toolTip()
     for key in ("containers", "images", "volumes", "networks", "engine"):
@@ -147,11 +149,11 @@ def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
     assert page.word.text() == "idle"
     assert "suspended to disk" in page.note.text()
     assert page.start.isEnabled()
-    assert page.stop.isEnabled(), "so that nothing brings it back"
+    assert page.stop.isEnabled(), "a stop keeps it from resuming"
     [row] = auto_suspended.app_context.stores.containers.rows.values()
     styler = ContainerStyler(auto_suspended.app_context)
     assert not styler.style(ListLine(key=row.id, row=row)).dim
-    assert styler.buttons(ListLine(key=row.id, row=row)), "there is something to click at"
+    assert styler.buttons(ListLine(key=row.id, row=row)), "the row has buttons"
     show_as_running(auto_suspended)
     window.hide()
     window.show()
@@ -161,11 +163,11 @@ def test_one_that_is_put_away_is_said_to_save_and_keeps_its_lists(
     assert connection.is_asleep
 
 
-def test_a_click_brings_back_one_that_is_put_away(auto_suspended: App, wait_for: WaitFor) -> None:
-    """What was asked is done, without a refusal; meanwhile the window says what happens."""
+def test_a_request_resumes_an_auto_suspended_engine(auto_suspended: App, wait_for: WaitFor) -> None:
+    """The request succeeds, and meanwhile the window shows the resume."""
     window, app_context = auto_suspended.window, auto_suspended.app_context
-    said: list[str] = []
-    window.state_changed.connect(lambda state: said.append(state.text))
+    texts: list[str] = []
+    window.state_changed.connect(lambda state: texts.append(state.text))
     window.go("containers")
     loads: list[bool] = []
     app_context.stores.volumes.loaded.connect(lambda: loads.append(True))
@@ -177,15 +179,13 @@ def test_a_click_brings_back_one_that_is_put_away(auto_suspended: App, wait_for:
     assert isinstance(outcome[0], EngineInfo), outcome
     wait_for(lambda: auto_suspended.link.state is MachineState.RUNNING)
     wait_for(lambda: window.state.word == "running")
-    assert any(text.startswith("Resuming: ") for text in said), said
-    assert "Engine stopped" not in said
-    wait_for(lambda: loads)  # what happened meanwhile was not heard
+    assert any(text.startswith("Resuming: ") for text in texts), texts
+    assert "Engine stopped" not in texts
+    wait_for(lambda: loads)  # reloaded, because events were missed
     assert not auto_suspended.link.auto_suspended
 
 
-def test_one_that_is_put_away_can_be_stopped_for_good(
-    auto_suspended: App, wait_for: WaitFor
-) -> None:
+def test_an_auto_suspended_engine_can_be_stopped(auto_suspended: App, wait_for: WaitFor) -> None:
     engine.stop(auto_suspended.app_context)
     wait_for(lambda: not auto_suspended.link.auto_suspended)
     wait_for(lambda: auto_suspended.window.state.word == "stopped")
@@ -195,7 +195,9 @@ def test_one_that_is_put_away_can_be_stopped_for_good(
         _ = auto_suspended.connection.client
 
 
-def test_one_that_does_not_come_back_says_why(auto_suspended: App, wait_for: WaitFor) -> None:
+def test_a_failed_resume_is_reported_with_its_reason(
+    auto_suspended: App, wait_for: WaitFor
+) -> None:
     (MachineDir.of(find_home()).root / "fake.json").write_text('{"damaged": true}')
     app_context, outcome = auto_suspended.app_context, list[object]()
     auto_suspended.window.go("containers")

@@ -1,4 +1,4 @@
-"""Settings: drawn from the schema, checked while they are typed, changed through the supervisor."""
+"""Settings: built from the schema, checked while they are typed, changed by the supervisor."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,14 +58,14 @@ def type_into(page: SettingsPage, name: str, text: str) -> LineEditor:
     return made
 
 
-def test_every_setting_is_there(page: SettingsPage) -> None:
+def test_every_setting_is_on_the_page(page: SettingsPage) -> None:
     assert set(page.fields) == set(KNOWN)
     for name, field in page.fields.items():
         assert field.editor.field.accessibleName() == KNOWN[name].label
         assert field.isVisibleTo(page)
 
 
-def test_each_setting_has_its_topic(page: SettingsPage) -> None:
+def test_settings_are_grouped_by_topic(page: SettingsPage) -> None:
     names = {field: name for name, field in page.fields.items()}
     sections = [[names[row] for row in one.rows if isinstance(row, Field)] for one in page.sections]
     shown = [section for section in sections if section]
@@ -87,7 +87,7 @@ def test_a_new_field_of_the_settings_is_on_the_page(
     assert section.rows[-2:] == [page.fields["share_by"], field]
 
 
-def test_a_change_holds_and_can_be_reset(
+def test_a_change_is_stored_and_can_be_reset(
     own_app: App, page: SettingsPage, wait_for: WaitFor
 ) -> None:
     field = page.fields["memory"]
@@ -103,19 +103,19 @@ def test_a_change_holds_and_can_be_reset(
     assert edit.line.text() == field.entry.setting.text(field.entry.setting.default)
 
 
-def test_what_is_wrong_is_said_while_it_is_typed(own_app: App, page: SettingsPage) -> None:
+def test_an_invalid_value_is_reported_while_it_is_typed(own_app: App, page: SettingsPage) -> None:
     edit = type_into(page, "port_address", "127.0.0.300")
 
     assert page.fields["port_address"].wrong.isVisible()
     assert edit.line.property("wrong")
     QTest.keyClick(edit.line, Qt.Key.Key_Return)
     assert edit.line.text() == "127.0.0.300"
-    assert not own_app.app_context.tasks.all  # nobody was asked
+    assert not own_app.app_context.tasks.all  # no request was sent
     type_into(page, "port_address", "127.0.0.1")
     assert not page.fields["port_address"].wrong.isVisible()
 
 
-def test_a_refusal_stands_beside_the_field(
+def test_a_refusal_is_shown_beside_the_field(
     own_app: App, page: SettingsPage, wait_for: WaitFor
 ) -> None:
     own_app.link.home.settings.write_text("this is no toml")
@@ -128,10 +128,10 @@ def test_a_refusal_stands_beside_the_field(
     assert edit.line.text() == "127.0.0.2"
     [task] = own_app.app_context.tasks.all
     assert task.state is TaskState.FAILED
-    assert task.problem is None  # it has been shown: no toast
+    assert task.problem is None  # the page shows it: no toast
 
 
-def test_a_slider_means_what_it_stops_at(
+def test_a_slider_sets_the_value_of_its_stop(
     own_app: App, page: SettingsPage, wait_for: WaitFor
 ) -> None:
     edit = page.fields["disk"].editor
@@ -145,13 +145,13 @@ def test_a_slider_means_what_it_stops_at(
     assert stored(own_app, "disk") in edit.stops
 
 
-def test_the_wheel_does_not_change_what_has_no_focus(page: SettingsPage) -> None:
+def test_the_wheel_does_not_change_a_field_without_the_focus(page: SettingsPage) -> None:
     edit = page.fields["accelerator"].editor
     assert isinstance(edit, ChoiceEditor)
     page.filter.setFocus()
-    place = QPointF(edit.box.rect().center())
+    pos = QPointF(edit.box.rect().center())
     turn = QWheelEvent(
-        place, edit.box.mapToGlobal(place), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton,
+        pos, edit.box.mapToGlobal(pos), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton,
         Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
     )  # fmt: skip
 
@@ -186,7 +186,7 @@ def test_a_restart_is_offered_while_it_is_needed(
     wait_for(lambda: not page.strip.isVisible() and own_app.link.state is MachineState.RUNNING)
 
 
-def test_search_leaves_what_matches(page: SettingsPage) -> None:
+def test_search_shows_only_matching_settings(page: SettingsPage) -> None:
     page.focus_filter()
     QTest.keyClicks(page.filter, "memory limit")
 
@@ -211,7 +211,7 @@ def test_a_setting_is_found_by_name(own_app: App, wait_for: WaitFor) -> None:
     assert "Memory" in [command.title for command in page.commands()]
 
 
-def test_the_window_has_settings_of_its_own(own_app: App, page: SettingsPage) -> None:
+def test_the_window_has_its_own_settings(own_app: App, page: SettingsPage) -> None:
     box = page.window_section.scheme
     box.setCurrentIndex(box.findData("dark"))
     box.activated.emit(box.currentIndex())
@@ -222,7 +222,7 @@ def test_the_window_has_settings_of_its_own(own_app: App, page: SettingsPage) ->
     assert box.currentData() == "light"
 
 
-def test_stops_reach_from_end_to_end() -> None:
+def test_stops_range_from_minimum_to_maximum() -> None:
     disk = stops(KNOWN["disk"])
 
     assert (disk[0], disk[-1]) == (KNOWN["disk"].minimum, KNOWN["disk"].maximum)
@@ -237,7 +237,7 @@ def entry(name: str, value: object) -> Entry:
     return Entry(KNOWN[name], KNOWN[name].parse(value), True)
 
 
-def test_pending_compares_with_what_runs() -> None:
+def test_pending_settings_differ_from_the_running_machine() -> None:
     running = Status(MachineState.RUNNING, "qemu", cpus=4, memory_bytes=4 * GIB)
     entries = (entry("cpus", 2), entry("memory", "4GiB"), entry("channel", "latest"))
 
@@ -247,7 +247,7 @@ def test_pending_compares_with_what_runs() -> None:
     assert pending(entries, {}, None) == ()
 
 
-def test_another_backend_is_for_the_supervisor() -> None:
+def test_another_backend_is_pending_also_for_a_stopped_machine() -> None:
     stopped = Status(MachineState.STOPPED, "qemu")
 
     assert names(pending((entry("backend", "fake"),), {}, stopped)) == ["backend"]
@@ -305,10 +305,10 @@ def keyring() -> Iterator[SecretService]:
         yield service
 
 
-def test_a_password_of_a_proxy_is_shown_no_more(
+def test_the_password_of_a_proxy_moves_to_the_keyring(
     keyring: SecretService, own_app: App, page: SettingsPage, wait_for: WaitFor
 ) -> None:
-    """It goes to the keyring; where that cannot be, it is said beside the field."""
+    """It is removed from the field. A locked keyring is reported beside the field."""
     given, kept = "http://me:hidden@example.com:3128", "http://me@example.com:3128"
     edit = type_into(page, "http_proxy", given)
     QTest.keyClick(edit.line, Qt.Key.Key_Return)

@@ -1,4 +1,4 @@
-"""Charts: their steps, what the mouse finds, and that they are fed only while they are seen."""
+"""Charts: their scales, the sample under the mouse, and updates only while they are visible."""
 
 import pytest
 from PySide6.QtWidgets import QApplication
@@ -17,7 +17,7 @@ from tests.gui.conftest import WaitFor
 from tests.unit.engine.docker.conftest import sleeper
 
 
-def is_fed(tab: StatsTab) -> bool:
+def is_updated(tab: StatsTab) -> bool:
     return tab.feed.is_on
 
 
@@ -30,13 +30,15 @@ def is_fed(tab: StatsTab) -> bool:
         (85_000_000.0, (0.0, 5e7, 1e8)),
     ],
 )
-def test_steps_are_round_and_reach_the_highest(highest: float, steps: tuple[float, ...]) -> None:
+def test_steps_are_round_and_reach_the_highest_value(
+    highest: float, steps: tuple[float, ...]
+) -> None:
     scale = decimal_scale(highest)
     assert scale.steps == pytest.approx(steps)
     assert scale.top == scale.steps[-1] >= highest
 
 
-def test_nothing_is_not_drawn_as_a_load() -> None:
+def test_a_scale_has_a_minimum() -> None:
     assert bytes_scale(0.0).top == 12 << 10
     assert bytes_scale(848 << 10).steps == (0, 256 << 10, 512 << 10, 768 << 10, 1 << 20)
     assert cores_scale(0.001).top >= 0.05
@@ -60,27 +62,27 @@ def test_the_mouse_finds_the_sample_under_it(app_context: AppContext, qtbot: QtB
     assert chart.accessibleDescription() == "Memory 99 B"
 
 
-def test_it_is_fed_while_it_is_seen_and_keeps_what_it_saw(
+def test_the_tab_is_updated_while_it_is_visible_and_keeps_its_samples(
     app_context: AppContext, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
 ) -> None:
     key = client.containers.run(sleeper("stats", memory=64 << 20))
     wait_for(lambda: key in app_context.stores.containers.rows and app_context.stores.info)
     tab = StatsTab(app_context, key)
     qtbot.addWidget(tab)
-    assert not is_fed(tab)
+    assert not is_updated(tab)
     tab.show()
     wait_for(lambda: len(tab.memory.times) >= 2)
     assert (tab.memory.limit, tab.processes.values[-1]) == (64 << 20, (2,))
     tab.hide()
-    assert not is_fed(tab)
+    assert not is_updated(tab)
     seen = len(tab.memory.times)
     tab.show()
     wait_for(lambda: len(tab.memory.times) > seen)
     tab.leave()
-    assert not is_fed(tab)
+    assert not is_updated(tab)
 
 
-def test_it_says_why_there_is_nothing_and_begins_when_there_is(
+def test_the_tab_of_a_stopped_container_has_a_note_until_the_start(
     app_context: AppContext,
     client: DockerClient,
     qtbot: QtBot,
@@ -99,7 +101,7 @@ def test_it_says_why_there_is_nothing_and_begins_when_there_is(
     tab.leave()
 
 
-def test_the_time_axis_grows_with_what_is_known(app_context: AppContext, qtbot: QtBot) -> None:
+def test_the_time_axis_grows_with_the_samples(app_context: AppContext, qtbot: QtBot) -> None:
     chart = Chart(app_context.theme, "Memory", [Series("Memory", "accent")], size)
     qtbot.addWidget(chart)
     spans = []
@@ -110,7 +112,7 @@ def test_the_time_axis_grows_with_what_is_known(app_context: AppContext, qtbot: 
     assert spans[-1] == 300
 
 
-def test_it_begins_with_the_history_that_the_list_has(
+def test_the_tab_begins_with_the_history_of_the_list(
     app: App, client: DockerClient, qtbot: QtBot, wait_for: WaitFor
 ) -> None:
     app_context = app.app_context

@@ -19,7 +19,7 @@ from engine.docker.client import DockerClient
 from engine.docker.types import RunSpec
 from tests.unit.engine.bridge.servers import IMAGE
 
-LONGEST_TURN = 1.0  # seconds: a window that stands still for longer looks dead
+LONGEST_TURN = 1.0  # seconds; a window that is blocked for longer looks frozen
 type WaitFor = Callable[..., None]
 ENDS_AT_ONCE = ("sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait")
 
@@ -52,11 +52,11 @@ def enter(tab: TerminalTab, words: str) -> None:
     QTest.keyClick(tab.view, Qt.Key.Key_Return)
 
 
-def test_what_is_typed_is_run(tab: TerminalTab, wait_for: WaitFor) -> None:
+def test_a_typed_command_is_run(tab: TerminalTab, wait_for: WaitFor) -> None:
     enter(tab, "echo $((6 * 7)) done")
     wait_for(lambda: "\n42 done" in tab.view.text())
     enter(tab, "echo it be''gins; cat")
-    wait_for(lambda: "it begins" in tab.view.text())  # the shell does not edit a line any more
+    wait_for(lambda: "it begins" in tab.view.text())  # the shell's line editor is off
     enter(tab, "spoken")
     wait_for(lambda: tab.view.text().count("spoken") == 2)  # cat has the terminal now
     QTest.keyClick(tab.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
@@ -65,7 +65,9 @@ def test_what_is_typed_is_run(tab: TerminalTab, wait_for: WaitFor) -> None:
     wait_for(lambda: tab.view.text().endswith("gins; cat"))
 
 
-def test_the_program_knows_the_size(app: App, tab: TerminalTab, wait_for: WaitFor) -> None:
+def test_the_program_gets_the_size_of_the_terminal(
+    app: App, tab: TerminalTab, wait_for: WaitFor
+) -> None:
     columns, rows = tab.view.grid
     enter(tab, "stty size")
     wait_for(lambda: f"\n{rows} {columns}" in tab.view.text())
@@ -73,11 +75,11 @@ def test_the_program_knows_the_size(app: App, tab: TerminalTab, wait_for: WaitFo
     wait_for(lambda: tab.view.frame_shown.columns == tab.view.grid[0] != columns)
     columns, rows = tab.view.grid
     assert len(tab.view.frame_shown.rows) == rows
-    enter(tab, "while sleep 0.1; do stty size; done")  # it is passed on a little later
+    enter(tab, "while sleep 0.1; do stty size; done")  # the new size arrives a little later
     wait_for(lambda: f"\n{rows} {columns}" in tab.view.text())
 
 
-def test_a_session_outlives_changes_of_tabs(
+def test_a_session_survives_a_change_of_tabs(
     detail: ContainerDetailView, tab: TerminalTab, wait_for: WaitFor
 ) -> None:
     enter(tab, "kept=yes")
@@ -89,9 +91,7 @@ def test_a_session_outlives_changes_of_tabs(
     wait_for(lambda: "it is yes" in tab.view.text())
 
 
-def test_lines_that_scroll_away_can_be_looked_at_and_copied(
-    tab: TerminalTab, wait_for: WaitFor
-) -> None:
+def test_scrolled_lines_can_be_read_and_copied(tab: TerminalTab, wait_for: WaitFor) -> None:
     enter(tab, "for n in $(seq 1 300); do echo row $n; done")
     wait_for(lambda: "row 300" in tab.view.text() and prompt(tab))
     bar = tab.view.verticalScrollBar()
@@ -108,9 +108,7 @@ def test_lines_that_scroll_away_can_be_looked_at_and_copied(
     assert bar.value() == bar.maximum()
 
 
-def test_keys_of_the_window_are_the_programs_in_here(
-    app: App, tab: TerminalTab, wait_for: WaitFor
-) -> None:
+def test_escape_and_f5_go_to_the_program(app: App, tab: TerminalTab, wait_for: WaitFor) -> None:
     page = app.window.current
     assert isinstance(page, ContainersPage)
     enter(tab, "echo it be''gins; cat -v")
@@ -121,7 +119,9 @@ def test_keys_of_the_window_are_the_programs_in_here(
     assert page.opened is not None
 
 
-def test_the_windows_own_keys_work_in_here(app: App, tab: TerminalTab, wait_for: WaitFor) -> None:
+def test_ctrl_shortcuts_of_the_window_work_in_the_terminal(
+    app: App, tab: TerminalTab, wait_for: WaitFor
+) -> None:
     enter(tab, "echo it be''gins; cat -v")
     wait_for(lambda: "it begins" in tab.view.text())
     control = Qt.KeyboardModifier.ControlModifier
@@ -139,7 +139,7 @@ def test_the_windows_own_keys_work_in_here(app: App, tab: TerminalTab, wait_for:
     assert "^" not in tab.view.text().partition("it begins")[2]
 
 
-def test_the_way_out_is_shown_and_leads_to_the_tabs(
+def test_shift_escape_moves_the_focus_to_the_tabs(
     app: App, detail: ContainerDetailView, tab: TerminalTab, wait_for: WaitFor
 ) -> None:
     app.window.activateWindow()
@@ -154,20 +154,18 @@ def test_the_way_out_is_shown_and_leads_to_the_tabs(
     assert tab.way_out.isHidden()
 
 
-def test_the_wheel_moves_an_editor(tab: TerminalTab, wait_for: WaitFor) -> None:
+def test_the_wheel_scrolls_an_editor(tab: TerminalTab, wait_for: WaitFor) -> None:
     enter(tab, "seq 1 300 > /tmp/rows; vi /tmp/rows")
     wait_for(lambda: tab.view.frame_shown.second_screen and "1/300" in tab.view.text())
     assert tab.view.frame_shown.cursor == (0, 0)
-    place, turn = QPointF(20, 20), QPoint(0, -120)
+    pos, delta = QPointF(20, 20), QPoint(0, -120)
     held, phase = Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
-    event = QWheelEvent(place, place, QPoint(), turn, Qt.MouseButton.NoButton, held, phase, False)
+    event = QWheelEvent(pos, pos, QPoint(), delta, Qt.MouseButton.NoButton, held, phase, False)
     QApplication.sendEvent(tab.view.viewport(), event)
     wait_for(lambda: tab.view.frame_shown.cursor == (0, 3))
 
 
-def test_a_session_that_ended_is_opened_again_with_enter(
-    tab: TerminalTab, wait_for: WaitFor
-) -> None:
+def test_enter_opens_a_new_session_after_the_end(tab: TerminalTab, wait_for: WaitFor) -> None:
     enter(tab, "exit 3")
     wait_for(tab.strip.isVisible)
     assert tab.say.text() == "The session has ended (exit 3)"
@@ -177,7 +175,7 @@ def test_a_session_that_ended_is_opened_again_with_enter(
     assert not tab.strip.isVisible()
 
 
-def test_the_container_stops_under_the_terminal(
+def test_the_terminal_follows_a_stop_of_the_container(
     client: DockerClient, tab: TerminalTab, wait_for: WaitFor
 ) -> None:
     client.containers.stop(tab.key, 1)
@@ -189,7 +187,7 @@ def test_the_container_stops_under_the_terminal(
     wait_for(lambda: tab.strip.isHidden() and prompt(tab))
 
 
-def test_a_container_without_a_shell_says_so(
+def test_a_container_without_a_shell_is_reported(
     app: App, client: DockerClient, tab: TerminalTab, wait_for: WaitFor
 ) -> None:
     enter(tab, "rm /bin/sh; exit")
@@ -199,21 +197,21 @@ def test_a_container_without_a_shell_says_so(
     assert tab.view.text() == ""
 
 
-def test_leaving_hangs_up(
+def test_closing_the_view_hangs_up_the_session(
     app: App, client: DockerClient, tab: TerminalTab, wait_for: WaitFor
 ) -> None:
     enter(tab, "sleep 4321")
     key = tab.key
 
-    def sleeps() -> bool:
+    def is_running() -> bool:
         return any("sleep 4321" in one.command for one in client.containers.processes(key))
 
-    wait_for(sleeps)
+    wait_for(is_running)
     app.window.pages["containers"].open("")
-    wait_for(lambda: not sleeps())
+    wait_for(lambda: not is_running())
 
 
-def test_a_flood_leaves_the_window_its_turns(tab: TerminalTab, wait_for: WaitFor) -> None:
+def test_a_flood_of_output_does_not_block_the_window(tab: TerminalTab, wait_for: WaitFor) -> None:
     turns: list[float] = []
     timer = QTimer(tab, interval=10)
     timer.timeout.connect(lambda: turns.append(time.monotonic()))

@@ -1,4 +1,4 @@
-"""CPU and memory in the list and in the status bar: of all that run, not of those on the screen."""
+"""CPU and memory in the list and the status bar, of all running containers, visible or not."""
 
 import re
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from tests.gui.test_list_order import click_title
 from tests.unit.engine.bridge.servers import IMAGE
 
 type WaitFor = Callable[..., None]
-WORKS = "while :; do i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done; sleep 0.1; done"
-BELOW = 12  # rows before it, which is more than the smallest window shows
+BUSY = "while :; do i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done; sleep 0.1; done"
+BELOW = 12  # rows above the busy one, more than the smallest window shows
 CPU = re.compile(r"CPU ([\d.]+) %")
 
 
@@ -29,9 +29,9 @@ def page(app: App) -> ContainersPage:
     return found
 
 
-def run_one_that_works_below(page: ContainersPage, client: DockerClient, wait: WaitFor) -> str:
-    """The list begins with the newest."""
-    hog = client.containers.run(RunSpec(IMAGE, "hog", ("sh", "-c", WORKS), network="none"))
+def run_busy_below_the_screen(page: ContainersPage, client: DockerClient, wait: WaitFor) -> str:
+    """The list begins with the newest containers, so the busy one comes last."""
+    hog = client.containers.run(RunSpec(IMAGE, "hog", ("sh", "-c", BUSY), network="none"))
     for number in range(BELOW):
         client.containers.run(sleeper(f"idle-{number}"))
     wait(lambda: len(page.model.lines) == BELOW + 1)
@@ -45,24 +45,24 @@ def cpu_in_the_bar(app: App) -> float:
     return float(found[1]) if found else -1.0
 
 
-def test_the_bar_tells_what_all_use_also_those_below_the_screen(
+def test_the_status_bar_includes_containers_below_the_screen(
     app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    run_one_that_works_below(page, client, wait_for)
+    run_busy_below_the_screen(page, client, wait_for)
     wait_for(lambda: cpu_in_the_bar(app) > 5)
     app.window.go("settings")
     idle = [row for row in app.app_context.stores.containers.rows.values() if row.name != "hog"]
-    assert cpu_in_the_bar(app) > 5, "another page does not change what the engine uses"
+    assert cpu_in_the_bar(app) > 5, "another page does not change the figure"
     hog = next(row for row in app.app_context.stores.containers.rows.values() if row.name == "hog")
     client.containers.remove(hog.id, force=True)
     wait_for(lambda: 0 <= cpu_in_the_bar(app) < 5)
     assert len(idle) == BELOW
 
 
-def test_sorted_by_cpu_the_one_that_works_comes_first_wherever_it_was(
+def test_sorting_by_cpu_moves_the_busy_container_to_the_top(
     app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
-    run_one_that_works_below(page, client, wait_for)
+    run_busy_below_the_screen(page, client, wait_for)
     click_title(page, "CPU")
     wait_for(lambda: names(page.table)[0] == "hog", 5)
     text = page.model.text(page.model.lines[0], page.model.columns[4])
@@ -70,7 +70,7 @@ def test_sorted_by_cpu_the_one_that_works_comes_first_wherever_it_was(
     app.window.go("settings")
     app.window.go("containers")
     assert page.model.text(page.model.lines[0], page.model.columns[4]) not in ("0.0 %", "–")
-    assert names(page.table)[0] == "hog", "neither its figure nor its place is lost elsewhere"
+    assert names(page.table)[0] == "hog", "its figure and its position are kept"
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_memory")
-def test_figures_that_are_old_are_not_shown(
+def test_stale_figures_are_not_shown(
     app: App, page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     key = client.containers.run(sleeper("quiet"))
@@ -98,12 +98,12 @@ def test_a_row_without_two_readings_has_no_figure_rather_than_zero() -> None:
     one.take(reading(101.0, 7.5), 1.0, slowly=False)
     assert one.samples[-1].cpu == 0.5
     one.take(reading(102.0, 0.1), 2.0, slowly=False)
-    assert one.samples[-1] is not one.last, "it has begun anew"
+    assert one.samples[-1] is not one.last, "the counter was reset"
     assert one.is_known(3.0)
     assert not one.is_known(3.0 + readings.GRACE)
 
 
-def test_readings_are_kept_for_the_charts_and_no_longer() -> None:
+def test_readings_are_kept_for_the_span_of_the_charts() -> None:
     one = readings.Readings()
     for second in range(0, 600, 10):
         one.take(reading(float(second), second / 100), float(second), slowly=True)

@@ -1,4 +1,4 @@
-"""The page of volumes: the list, its dialogs, and files that survive a journey through a tar."""
+"""The page of volumes: the list, its dialogs, and the export and import of a tar."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,11 +78,11 @@ def dialog[Kind: QDialog](app: App, kind: type[Kind]) -> Kind:
     return found[0]
 
 
-def all_over(app_context: AppContext) -> bool:
+def no_task_runs(app_context: AppContext) -> bool:
     return not app_context.tasks.running
 
 
-def test_what_others_make_appears_with_size_and_users(
+def test_a_volume_of_another_client_appears_with_size_and_users(
     app: App, page: VolumesPage, client: DockerClient, dockerd: Dockerd, wait_for: WaitFor
 ) -> None:
     QAbstractItemModelTester(page.model, QAbstractItemModelTester.FailureReportingMode.Fatal, app)
@@ -96,11 +96,11 @@ def test_what_others_make_appears_with_size_and_users(
     client.containers.create(RunSpec(IMAGE, "holder", ("true",), network="none", mounts=(mount,)))
     wait_for(lambda: cell(page, "seen", 3) == "holder")
     page.filter.setText("holder")
-    assert names(page) == ["seen"], "a volume is found by who uses it"
+    assert names(page) == ["seen"], "a volume is found by its container"
     page.filter.clear()
 
 
-def test_create_checks_the_name_and_keeps_what_was_typed(
+def test_the_create_form_checks_the_name_and_keeps_the_input(
     app: App, page: VolumesPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.volumes.create("taken")
@@ -110,14 +110,14 @@ def test_create_checks_the_name_and_keeps_what_was_typed(
     QTest.keyClicks(form.name, "taken")
     QTest.keyClick(form.name, Qt.Key.Key_Return)
     assert form.name.property("wrong")
-    client.volumes.create("raced")  # the window does not know yet
+    client.volumes.create("raced")  # not in the window's list yet
     form.name.setText("raced")
     form.labels.setPlainText("team = shop\nbare")
     form.submit()
     assert form.asking.isVisible()
     wait_for(lambda: form.problem.isVisible())
     assert "raced" in form.problem.text()
-    assert form.labels.toPlainText() == "team = shop\nbare", "a refusal loses nothing"
+    assert form.labels.toPlainText() == "team = shop\nbare", "a refusal keeps the input"
     form.name.setText("made")
     form.submit()
     wait_for(lambda: "made" in names(page))
@@ -125,12 +125,12 @@ def test_create_checks_the_name_and_keeps_what_was_typed(
     assert dict(row.labels) == {"team": " shop", "bare": ""}
 
 
-def test_labels_are_read_a_line_each() -> None:
+def test_each_line_is_a_label() -> None:
     assert read_labels("a=b=c\n\n d \n") == ([("a", "b=c"), ("d", "")], "")
     assert read_labels("=x")[1] == "=x"
 
 
-def test_browse_folders_and_files(
+def test_folders_and_files_can_be_browsed(
     app: App, page: VolumesPage, dockerd: Dockerd, wait_for: WaitFor
 ) -> None:
     in_volume(dockerd, "browsed", FILL)
@@ -157,7 +157,7 @@ def test_browse_folders_and_files(
     wait_for(lambda: browser.folder == "/")
     current = browser.model.entry(browser.table.currentIndex())
     assert current is not None
-    assert current.name == "logs", "going up, one stands on what one came from"
+    assert current.name == "logs", "the folder that was left is selected"
     browser.path.setText("/nowhere")
     QTest.keyClick(browser.path, Qt.Key.Key_Return)
     wait_for(lambda: browser.stack.currentWidget() not in (browser.table, browser.viewer))
@@ -168,7 +168,7 @@ def test_browse_folders_and_files(
     wait_for(lambda: browser.stack.currentWidget() is browser.table)
 
 
-def test_what_goes_out_as_a_tar_comes_in_the_same(
+def test_an_exported_volume_is_imported_unchanged(
     app: App, page: VolumesPage, dockerd: Dockerd, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     in_volume(dockerd, "origin", FILL)
@@ -182,14 +182,14 @@ def test_what_goes_out_as_a_tar_comes_in_the_same(
     form.open()
     assert form.target == "origin"
     form.submit()
-    assert form.name.property("wrong"), "the name of the file is taken"
+    assert form.name.property("wrong"), "a volume has the file's name"
     form.name.setText("arrived")
     form.submit()
-    wait_for(lambda: "arrived" in names(page) and all_over(page.app))
+    wait_for(lambda: "arrived" in names(page) and no_task_runs(page.app))
     assert in_volume(dockerd, "arrived", SUM) == in_volume(dockerd, "origin", SUM)
 
 
-def test_import_into_an_existing_volume_asks_first(
+def test_import_into_an_existing_volume_needs_a_confirmation(
     app: App, page: VolumesPage, dockerd: Dockerd, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     in_volume(dockerd, "old", "echo mine > /v/same; echo kept > /v/other")
@@ -201,14 +201,16 @@ def test_import_into_an_existing_volume_asks_first(
     form = ImportVolumeDialog(page.app, app.window, packed, into="old")
     form.open()
     form.submit()
-    asked = dialog(app, Confirm)
-    assert in_volume(dockerd, "old", "cat /v/same") == "mine\n", "nothing before somebody agrees"
-    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
-    wait_for(lambda: len(page.app.tasks.all) == 2 and all_over(page.app))
+    confirm = dialog(app, Confirm)
+    assert in_volume(dockerd, "old", "cat /v/same") == "mine\n", (
+        "nothing is imported before the confirmation"
+    )
+    QTest.mouseClick(confirm.agree, Qt.MouseButton.LeftButton)
+    wait_for(lambda: len(page.app.tasks.all) == 2 and no_task_runs(page.app))
     assert in_volume(dockerd, "old", "cat /v/same /v/other") == "theirs\nkept\n"
 
 
-def test_file_dialogs_lead_on(
+def test_export_and_import_use_file_dialogs(
     app: App, page: VolumesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     client.volumes.create("saved")
@@ -217,25 +219,25 @@ def test_file_dialogs_lead_on(
     opened = page.opened
     assert isinstance(opened, VolumeDetail)
     QTest.mouseClick(opened.export_button, Qt.MouseButton.LeftButton)
-    asked = dialog(app, QFileDialog)
+    chooser = dialog(app, QFileDialog)
     packed = tmp_path / "chosen"
-    asked.setDirectory(str(tmp_path))
-    asked.selectFile(str(packed))
-    asked.accept()
-    wait_for(lambda: packed.with_suffix(".tar").exists() and all_over(page.app))
+    chooser.setDirectory(str(tmp_path))
+    chooser.selectFile(str(packed))
+    chooser.accept()
+    wait_for(lambda: packed.with_suffix(".tar").exists() and no_task_runs(page.app))
     page.back()
     QTest.mouseClick(page.import_button, Qt.MouseButton.LeftButton)
-    asked = dialog(app, QFileDialog)
-    asked.setDirectory(str(tmp_path))
-    asked.selectFile("chosen.tar")
-    asked.accept()
+    chooser = dialog(app, QFileDialog)
+    chooser.setDirectory(str(tmp_path))
+    chooser.selectFile("chosen.tar")
+    chooser.accept()
     form = dialog(app, ImportVolumeDialog)
     assert form.path.text() == str(packed.with_suffix(".tar"))
     assert form.target == "chosen"
     form.close()
 
 
-def test_a_file_that_is_no_tar_is_told_and_leaves_no_volume(
+def test_a_file_that_is_no_tar_is_reported_and_leaves_no_volume(
     app: App, page: VolumesPage, client: DockerClient, tmp_path: Path, wait_for: WaitFor
 ) -> None:
     broken = tmp_path / "broken.tar"
@@ -248,7 +250,7 @@ def test_a_file_that_is_no_tar_is_told_and_leaves_no_volume(
     assert "never" not in [row.name for row in client.volumes.list()]
 
 
-def test_clone_has_the_same_files(
+def test_a_clone_has_the_same_files(
     app: App, page: VolumesPage, dockerd: Dockerd, wait_for: WaitFor
 ) -> None:
     in_volume(dockerd, "first", FILL)
@@ -257,11 +259,11 @@ def test_clone_has_the_same_files(
     form.open()
     assert form.name.text() == "first-copy"
     form.submit()
-    wait_for(lambda: "first-copy" in names(page) and all_over(page.app))
+    wait_for(lambda: "first-copy" in names(page) and no_task_runs(page.app))
     assert in_volume(dockerd, "first-copy", SUM) == in_volume(dockerd, "first", SUM)
 
 
-def test_delete_names_who_uses_it_and_asks_for_the_others(
+def test_delete_refuses_a_used_volume_and_confirms_the_others(
     app: App, page: VolumesPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     mount = Mount("volume", "used", "/v")
@@ -271,18 +273,18 @@ def test_delete_names_who_uses_it_and_asks_for_the_others(
     wait_for(lambda: len(names(page)) == 3 and cell(page, "used", 3) == "holder")
     page.table.choose("used")
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    told = app.window.findChildren(Toast)
-    assert [toast.title for toast in told] == ["used is used by holder."]
+    toasts = app.window.findChildren(Toast)
+    assert [toast.title for toast in toasts] == ["used is used by holder."]
     page.table.selectAll()
     QTest.keyClick(page.table, Qt.Key.Key_Delete)
-    asked = dialog(app, Confirm)
-    assert "2 volumes" in asked.windowTitle()
-    asked.agree.click()
+    confirm = dialog(app, Confirm)
+    assert "2 volumes" in confirm.windowTitle()
+    confirm.agree.click()
     assert set(page.app.stores.volumes.busy) == {"free-1", "free-2"}, "at once"
     wait_for(lambda: names(page) == ["used"])
 
 
-def test_prune_shows_what_it_takes_before_it_does(
+def test_prune_lists_volumes_before_it_deletes_them(
     app: App, page: VolumesPage, client: DockerClient, dockerd: Dockerd,
     wait_for: WaitFor,
 ) -> None:  # fmt: skip
@@ -301,7 +303,7 @@ def test_prune_shows_what_it_takes_before_it_does(
     wait_for(lambda: names(page) == ["named"])
 
 
-def test_menu_copies_and_detail_follows(
+def test_the_menu_copies_the_mountpoint_and_the_detail_is_updated(
     app: App, page: VolumesPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     client.volumes.create("looked-at")

@@ -1,4 +1,4 @@
-"""The ways through the window: to another engine, back to a list, out of a field or a file."""
+"""Navigation: to another engine, back to a list, out of a field or a file."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,10 +73,10 @@ def test_a_switch_of_engine_closes_every_detail_of_the_old_one(
         assert not page.filter.text()
     assert app.window.current_key == "images"
     shown = [toast for toast in app.window.findChildren(Toast) if toast.isVisible()]
-    assert not shown, "what can be tried again would be tried on the other engine"
+    assert not shown, "a retry would go to the other engine"
 
 
-def test_a_switch_of_engine_leaves_the_welcome(app: App, elsewhere: DockerContext) -> None:
+def test_a_switch_of_engine_leaves_the_welcome_page(app: App, elsewhere: DockerContext) -> None:
     app.window.go("welcome")
     app.connection.use(elsewhere)
     assert app.window.current_key == "containers"
@@ -150,10 +150,10 @@ def test_escape_clears_the_filter_of_a_list_and_then_leaves_it(
     assert page.table.hasFocus()
     page.filter.setText("web")
     escape(app)
-    assert not page.filter.text(), "also from the list"
+    assert not page.filter.text(), "also while the list has the focus"
 
 
-def test_escape_leaves_field_and_file_and_detail_one_by_one(
+def test_escape_closes_field_and_file_and_detail_one_by_one(
     app: App, objects: dict[str, str], wait_for: WaitFor
 ) -> None:
     page = list_page(app, "containers")
@@ -173,13 +173,13 @@ def test_escape_leaves_field_and_file_and_detail_one_by_one(
     wait_for(lambda: browser.file == "/etc/hosts")
     browser.path_bar.edit()
     escape(app)
-    assert browser.text.hasFocus(), "the field"
+    assert browser.text.hasFocus(), "the path field is closed"
     escape(app)
     assert not browser.file
     assert browser.table.hasFocus()
     assert browser.filter.text() == "hosts"
     escape(app)
-    assert not browser.filter.text(), "the folder is whole"
+    assert not browser.filter.text(), "the filter is cleared"
     assert page.opened is view
     escape(app)
     assert page.opened is None

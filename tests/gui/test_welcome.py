@@ -1,4 +1,4 @@
-"""What somebody sees who has no engine yet, until the first container; and when it goes wrong."""
+"""The welcome page: the first start of the engine, the first container, and failures."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ type WaitFor = Callable[..., None]
 
 
 def script(app: App, **behaviour: object) -> None:
-    """How the machine that pretends behaves from its next start on."""
+    """Set how the fake machine behaves from its next start on."""
     path = Path(app.link.home.machine, "fake.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.encode(msgspec.convert(behaviour, FakeScript)))
@@ -46,7 +46,7 @@ def cards(page: WelcomePage) -> list[ProblemCard]:
     return [card for card in page.findChildren(ProblemCard) if card.isVisible()]
 
 
-def test_first_run_leads_to_a_first_container(
+def test_the_first_start_leads_to_a_first_container(
     own_app: App, page: WelcomePage, wait_for: WaitFor
 ) -> None:
     assert page.start.isVisible()
@@ -63,13 +63,13 @@ def test_first_run_leads_to_a_first_container(
     assert page.reason.text() == "The fake backend emulates nothing."
     assert "docker" in page.command.value.whole
     assert "run" in page.command.value.whole
-    assert own_app.window.focusWidget() is page.run  # so that Space goes on
+    assert own_app.window.focusWidget() is page.run  # so that Space runs it
     click(page.run)
     assert [task.title for task in own_app.app_context.tasks.running] == ["Run nginx as first"]
     assert not is_first_run(own_app.link, own_app.connection, own_app.prefs)
 
 
-def test_who_goes_on_is_not_brought_back(
+def test_the_welcome_page_does_not_return_once_it_was_left(
     own_app: App, page: WelcomePage, qtbot: QtBot, wait_for: WaitFor
 ) -> None:
     own_app.window.go("containers")
@@ -83,7 +83,7 @@ def test_who_goes_on_is_not_brought_back(
     assert own_app.window.current_key == "containers"
 
 
-def test_a_failed_first_start_says_why_and_can_be_tried_again(
+def test_a_failed_first_start_is_explained_and_can_be_retried(
     own_app: App, page: WelcomePage, wait_for: WaitFor
 ) -> None:
     script(own_app, die="sshd")
@@ -115,7 +115,7 @@ def test_a_first_start_can_be_cancelled(own_app: App, page: WelcomePage, wait_fo
     assert not cards(page)
 
 
-def test_what_keeps_the_supervisor_away_can_be_mended(
+def test_a_problem_that_stops_the_supervisor_can_be_fixed(
     qapp: QApplication, own_home: None, monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")  # no QEMU, so that the background process gives up

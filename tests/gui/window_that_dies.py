@@ -1,9 +1,9 @@
-"""A window without a screen that begins something and is killed in its middle, as a process.
+"""A window without a screen that starts a pull or a run, as a process that a test kills.
 
     python -m tests.gui.window_that_dies SOCKET pull IMAGE
     python -m tests.gui.window_that_dies SOCKET run IMAGE NAME
 
-Says "in progress" when the engine has begun; then it waits to be killed. Next: `test_killed.py`.
+Prints "in progress" when the engine has begun; then it waits to be killed. Next: `test_killed.py`.
 """
 
 import sys
@@ -30,12 +30,14 @@ def main(words: list[str]) -> int:
             return
         app.connection.changed.disconnect(begin)
         if verb == "pull":
-            tell(images.pull(app.app_context, image))
+            print_progress(images.pull(app.app_context, image))
         else:
             command = ("sh", "-c", "sleep 1000")
-            tell(containers.run(app.app_context, RunSpec(image, name[0], command, network="none")))
+            print_progress(
+                containers.run(app.app_context, RunSpec(image, name[0], command, network="none"))
+            )
 
-    def tell(task: Task) -> None:
+    def print_progress(task: Task) -> None:
         task.changed.connect(lambda: print("in progress", task.fraction, flush=True))  # noqa: T201
 
     app.connection.changed.connect(begin)
