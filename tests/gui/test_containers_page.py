@@ -65,7 +65,7 @@ def test_the_list_follows_containers_of_other_clients(
     wait_for(lambda: "seen" not in names(page.table))
 
 
-def test_buttons_stop_and_start(
+def test_buttons_stop_and_start_a_container(
     page: ContainersPage, client: DockerClient, wait_for: WaitFor
 ) -> None:
     made = client.containers.run(sleeper("switched"))

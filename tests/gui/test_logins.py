@@ -62,7 +62,7 @@ def top_level[Kind](kind: type[Kind]) -> Kind | None:
 
 
 @pytest.mark.usefixtures("_registry")
-def test_log_in_and_out(app: App, keyring: SecretService, wait_for: WaitFor) -> None:
+def test_a_user_logs_in_and_out(app: App, keyring: SecretService, wait_for: WaitFor) -> None:
     listed = open_list(app, wait_for)
     assert not listed.said.isVisible()
     click(listed, "Log in…")

@@ -32,7 +32,7 @@ def test_lists_are_read_whole_however_they_are_split() -> None:
     assert list(read_lists(reading(LINE))) == [], "an unterminated list is dropped"
 
 
-def test_a_list_is_bounded() -> None:
+def test_the_length_of_a_list_and_of_a_line_is_limited() -> None:
     many = [f"tcp 0.0.0.0 {port} {ID}\n".encode() for port in range(1, 60000)]
     (found,) = read_lists(reading(*many, b"\n"))
     assert len(found) == listeners.MOST

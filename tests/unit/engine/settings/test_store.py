@@ -122,7 +122,9 @@ def test_a_formatted_size_is_parsed_to_the_same_value(size: int) -> None:
         ("no_proxy", "", ""), ("no_proxy", "*", "*"),
     ],
 )  # fmt: skip
-def test_set_and_get(store: SettingsStore, name: str, given: object, value: object) -> None:
+def test_a_setting_is_set_and_read(
+    store: SettingsStore, name: str, given: object, value: object
+) -> None:
     entry = store.set(name, given)
     assert (entry.value, entry.is_set) == (value, True)
     assert getattr(store.current(), name) == value
@@ -164,14 +166,16 @@ def test_a_bad_value_is_refused_with_its_range(
 @pytest.mark.parametrize(
     ("name", "near"), [("memry", "memory"), ("cpu", "cpus"), ("acelerator", "accelerator")]
 )
-def test_an_unknown_name_gets_the_nearest(store: SettingsStore, name: str, near: str) -> None:
+def test_an_unknown_name_gets_the_nearest_one_as_a_hint(
+    store: SettingsStore, name: str, near: str
+) -> None:
     for attempt in (store.unset, lambda name: store.set(name, 1)):
         with pytest.raises(SettingsError, match="There is no setting") as caught:
             attempt(name)
         assert caught.value.hint == f"Did you mean {near}?"
 
 
-def test_a_name_like_no_other_gets_the_list(store: SettingsStore) -> None:
+def test_an_unknown_name_without_a_similar_one_gets_the_list(store: SettingsStore) -> None:
     with pytest.raises(SettingsError) as caught:
         store.unset("zzz")
     names = ", ".join(setting.name for setting in store.schema())

@@ -16,7 +16,7 @@ def lines(screen: TerminalScreen) -> list[str]:
     return [text_of(row) for row in screen.frame().rows]
 
 
-def test_text_styles_and_wide_characters() -> None:
+def test_a_row_has_styles_and_wide_characters() -> None:
     screen, _ = make()
     screen.feed("a\x1b[1;31mred\x1b[38;2;1;2;3mx\x1b[0m 日|".encode())
     row = screen.frame().rows[0]
