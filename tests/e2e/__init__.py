@@ -1,1 +1,1 @@
-"""A user's whole paths, on the real VM, through the `galley` command and the docker CLI."""
+"""End-to-end tests on the real VM, through the `galley` command and the docker CLI."""

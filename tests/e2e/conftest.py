@@ -47,7 +47,7 @@ def fresh(tmp_path: Path, images: Path) -> Iterator[Galley]:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the home and the folder of each `used` are: a machine counts only where it was."""
+    """Holds the home and the folder of each `used`: a suspended machine resumes only there."""
     return tmp_path_factory.mktemp("u")
 
 
@@ -79,7 +79,7 @@ def shared(place: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def used(kept: Path, shared: Path, images: Path) -> Iterator[Galley]:
-    """It was started before, and is suspended: its start takes a fifth of that of a `fresh` one."""
+    """A suspended Galley: it starts in a fifth of the time of a `fresh` one."""
     galley = Galley(shared.with_name("home"), images)
     subprocess.run(["cp", "--archive", "--reflink=auto", f"{kept}/.", galley.home.root], check=True)
     accept(galley.machine)
@@ -94,7 +94,7 @@ def port(galley: Galley) -> int:
 
 @pytest.fixture
 def no_containers(galley: Galley) -> Iterator[None]:
-    """Whatever a test has run in the session's VM is gone after it."""
+    """Removes every container of the session's VM after the test."""
     yield
     names = galley.docker("ps", "-aq").stdout.decode().split()
     if names:

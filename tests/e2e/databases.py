@@ -1,7 +1,7 @@
-"""A real database under a load that it must keep whole: Debian's redis in a container.
+"""A real database under a write load: Debian's redis in a container.
 
-Every write is one transaction of three keys and is on the disk before the next; so whatever moment
-is kept, the keys agree, and redis's own checker finds nothing.
+Every write is one transaction of three keys and is synced before the next one. So the keys agree in
+a copy of the disk from any moment, and redis's own checker finds no error.
 """
 
 import shutil
@@ -18,7 +18,7 @@ WRITE = (
     "local n = redis.call('INCR', 'count') redis.call('RPUSH', 'numbers', n) "
     "redis.call('HSET', 'squares', n, n * n) return n"
 )
-# How many numbers there are, and how many keys are not what they must be.
+# Returns the count of numbers and the count of wrong keys.
 CHECK = (
     "local n, wrong = tonumber(redis.call('GET', 'count') or 0), 0 "
     "local numbers = redis.call('LRANGE', 'numbers', 0, -1) "
@@ -50,17 +50,16 @@ class Redis:
         self.wait_for_more(100)
 
     def start_writer(self) -> None:
-        """As `begin_writing`, in a container of its own whose log has each number that redis has
-        acknowledged."""
+        """As `begin_writing`, in a separate container that logs each number redis acknowledged."""
         words = ["run", "-d", "--name", "writer", "--network", "container:redis", REDIS_IMAGE]
         self._galley.docker(*words, "redis-cli", "-r", "-1", "EVAL", WRITE, "0")
         self.wait_for_more(100)
 
     def acknowledged(self) -> int:
-        """The last number that the writer was told, after each before it."""
-        said = self._galley.docker("logs", "writer").stdout
-        numbers = [int(line) for line in said.split()]
-        assert numbers == list(range(1, len(numbers) + 1)), "one is missing"
+        """The last acknowledged number; checks that all before it were acknowledged too."""
+        stdout = self._galley.docker("logs", "writer").stdout
+        numbers = [int(line) for line in stdout.split()]
+        assert numbers == list(range(1, len(numbers) + 1)), "a number is missing"
         return len(numbers)
 
     def count(self) -> int:
@@ -68,19 +67,19 @@ class Redis:
 
     def wait_for_more(self, more: int) -> None:
         wanted = more + self.count()
-        self._galley.wait_for(lambda: self.count() >= wanted, "it is written to")
+        self._galley.wait_for(lambda: self.count() >= wanted, "redis counts on")
 
     def check_files(self) -> None:
-        """By redis's own checker, before a server has had a chance to mend them."""
+        """Runs redis's own checker, before a server can repair the files."""
         manifest = "/data/appendonlydir/appendonly.aof.manifest"
         words = ["run", "--rm", "-v", "redis:/data", REDIS_IMAGE, "redis-check-aof", manifest]
-        said = self._galley.docker(*words).stdout
-        assert b"All AOF files and manifest are valid" in said, said
+        stdout = self._galley.docker(*words).stdout
+        assert b"All AOF files and manifest are valid" in stdout, stdout
 
     def check_content(self) -> int:
-        """Every key agrees with the others; how many numbers there are."""
-        said = self._galley.docker("exec", "redis", "redis-cli", "EVAL", CHECK, "0").stdout
-        count, wrong = map(int, said.split())
+        """Checks that the keys agree; returns the count of numbers."""
+        stdout = self._galley.docker("exec", "redis", "redis-cli", "EVAL", CHECK, "0").stdout
+        count, wrong = map(int, stdout.split())
         assert wrong == 0
         return count
 
@@ -91,7 +90,7 @@ class Redis:
 
 
 def redis_tar() -> bytes:
-    """Debian's redis beside busybox: one program, which knows by its name what it is to be."""
+    """Debian's redis beside busybox: one program, whose name selects what it does."""
     buffer = BytesIO(busybox_tar())
     with tarfile.open(fileobj=buffer, mode="a") as tar:
         needed = set()

@@ -78,7 +78,7 @@ class Galley:
         return status
 
     def log_tail(self) -> str:
-        """What the supervisor said last, for a failure's message."""
+        """The end of the supervisor's log, for a failure's message."""
         return (self.home.logs / "supervisor.log").read_text()[-4000:]
 
     def take_one_cpu(self) -> None:
@@ -113,13 +113,13 @@ class Galley:
         return [line for line in self.processes() if "qemu" in line]
 
     def forwarders(self) -> list[str]:
-        """What carries ports on IPv6 addresses."""
+        """The processes that forward ports on IPv6 addresses."""
         return [line for line in self.processes() if "vm.host.forwarder_process" in line]
 
     def load_image(self) -> None:
-        """A tiny image of Debian's static busybox, imported through our socket. Its programs end
-        as soon as they are told to: as process 1 of a container they would hear no SIGTERM, and
-        each stop wait for the ten seconds that they have."""
+        """Imports a tiny image of Debian's static busybox through our socket. Its stop signal is
+        SIGKILL: process 1 of a container ignores SIGTERM by default, and each stop would wait for
+        its timeout of ten seconds."""
         change = ("--change", 'CMD ["sh"]', "--change", "STOPSIGNAL SIGKILL")
         self.docker("import", *change, "-", IMAGE, stdin=busybox_tar())
 
@@ -140,7 +140,7 @@ class Galley:
         never = threading.Event()
         while not holds():
             if time.monotonic() > until:
-                raise AssertionError(f"it never came about: {what}")
+                raise AssertionError(f"the condition did not become true: {what}")
             never.wait(0.1)
 
     def answers(self) -> bool:
@@ -149,7 +149,7 @@ class Galley:
         )
 
     def remove(self) -> None:
-        """A machine that runs is not stopped in order: nobody misses what is in it."""
+        """Kills a running machine: its data is not needed any more, so no shutdown is needed."""
         if (found := find(self.machine)) is not None:
             process.end(found.identity, force=True)
             process.wait_gone(found.identity, 10)
@@ -177,6 +177,6 @@ def _run(
 ) -> subprocess.CompletedProcess[bytes]:
     done = subprocess.run(words, env=env, input=stdin, capture_output=True, timeout=PATIENCE)
     if check and done.returncode != 0:
-        said = (done.stdout + done.stderr).decode(errors="replace")
-        raise AssertionError(f"{' '.join(words)} ended with {done.returncode}:\n{said}")
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        raise AssertionError(f"{' '.join(words)} ended with {done.returncode}:\n{output}")
     return done

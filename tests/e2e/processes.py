@@ -16,15 +16,15 @@ def belonging_to(home: str) -> dict[int, str]:
             mine = home in line or one.environ().get("GALLEY_HOME") == home
             if mine and one.status() != psutil.STATUS_ZOMBIE and one.pid != os.getpid():
                 found[one.pid] = line
-        except (psutil.NoSuchProcess, psutil.AccessDenied):  # gone, or not ours to look at
+        except (psutil.NoSuchProcess, psutil.AccessDenied):  # it ended, or belongs to another user
             continue
     return found
 
 
 def shut_connections(pid: int, path: str) -> int:
-    """Shut what a process has accepted on a socket file, as if the other side had gone.
+    """Shuts down the connections that a process accepted on a socket file; returns their number.
 
-    pidfd_getfd (Linux 5.6) gives us its sockets; returns how many there were.
+    pidfd_getfd (Linux 5.6) duplicates its sockets into this process.
     """
     pidfd_getfd = 438
     handle = os.pidfd_open(pid)

@@ -1,4 +1,4 @@
-"""An image with the Python that runs the tests, for tests that need more than a shell inside."""
+"""An image with the Python that runs the tests, for tests that need more than a shell."""
 
 import re
 import subprocess
@@ -16,8 +16,8 @@ LEFT_OUT = re.compile(
 )
 
 
-# What the scripts of the tests import, and Python by itself. To unpack the whole library takes an
-# emulated machine seconds, and so does compiling it in each container.
+# The modules that the tests' scripts import. An emulated machine needs seconds to unpack the whole
+# library, and as long to compile it in each container.
 MODULES = ("encodings.ascii", "encodings.latin_1", "fcntl", "json", "mmap", "os", "socket")
 LIST = f"""
 import sys, {", ".join(MODULES)}
@@ -29,17 +29,17 @@ for module in list(sys.modules.values()):
 
 
 def python_tar() -> bytes:
-    """Its program as /bin/python, its libraries and its standard library, beside busybox."""
+    """Python as /bin/python, its libraries and its standard library, beside busybox."""
     library = Path(sysconfig.get_path("stdlib"))
-    return _with_python(lambda tar: tar.add(library, f"lib/{library.name}", filter=_wanted))
+    return _with_python(lambda tar: tar.add(library, f"lib/{library.name}", filter=_without_tests))
 
 
 def scripts_tar() -> bytes:
-    """The same with no more of the standard library than MODULES need."""
+    """As `python_tar`, with only the part of the standard library that MODULES need."""
     library = Path(sysconfig.get_path("stdlib")).resolve()
     words = [sys.executable, "-S", "-c", LIST]
-    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    files = {path for line in said.splitlines() if (path := Path(line).resolve()).exists()}
+    stdout = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    files = {path for line in stdout.splitlines() if (path := Path(line).resolve()).exists()}
 
     def add(tar: tarfile.TarFile) -> None:
         for file in sorted(files):
@@ -60,9 +60,9 @@ def _with_python(add_library: Callable[[tarfile.TarFile], object]) -> bytes:
 
 
 def libraries_of(program: Path) -> set[Path]:
-    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    return {Path(found) for found in re.findall(r"(/\S+) \(0x", said)}
+    stdout = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return {Path(found) for found in re.findall(r"(/\S+) \(0x", stdout)}
 
 
-def _wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+def _without_tests(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if LEFT_OUT.search(member.name) or member.name.endswith(".a") else member

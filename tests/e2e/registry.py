@@ -1,6 +1,6 @@
 """Debian's docker-registry as an image that runs inside the machine, so that pulls need no network.
 
-It holds the program, the libraries that it asks for, and a configuration. Standard library only.
+It holds the program, the libraries it needs, and a configuration. Standard library only.
 """
 
 import re
@@ -22,7 +22,7 @@ log: {{accesslog: {{disabled: true}}}}
 
 
 def serve(galley: Galley, image: str, name: str) -> str:
-    """Let `image` be pulled, and make the engine forget it; what to pull."""
+    """Pushes `image` to a new registry and deletes the local copy; returns what to pull."""
     command = 'CMD ["/bin/docker-registry", "serve", "/etc/registry.yml"]'
     galley.docker("import", "--change", command, "-", "registry", stdin=_packed())
     galley.docker("run", "-d", "--name", "registry", "--network=host", "registry")
@@ -30,7 +30,7 @@ def serve(galley: Galley, image: str, name: str) -> str:
     galley.docker("tag", image, reference)
     galley.wait_for(
         lambda: galley.docker("push", "-q", reference, check=False).returncode == 0,
-        "the registry takes an image",
+        "the registry accepts a push",
     )
     galley.docker("rmi", reference)
     return reference

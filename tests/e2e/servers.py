@@ -1,5 +1,5 @@
-"""Servers on this computer for a test: a private registry and a proxy, both Debian's own, and
-one of Python's in a thread."""
+"""Servers on this computer for a test: Debian's registry and proxy, and a Python HTTP server in a
+thread."""
 
 import shutil
 import socket
@@ -17,7 +17,7 @@ from tests.authorities import Authority
 from vm.host.net import free_port
 
 USER, PASSWORD = "bob", "the right one"
-ANY = "0.0.0.0"  # to connect to it is to connect to this computer, wherever one stands
+ANY = "0.0.0.0"  # a connection to it reaches the computer that opens it
 REGISTRY = """
 version: 0.1
 log: {{level: error}}
@@ -47,13 +47,14 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with (self.folder / "said").open("wb") as said:
-            self._process = subprocess.Popen(self._words(), stdout=said, stderr=said)
+        log = self.folder / "output"
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(self._words(), stdout=file, stderr=file)
         never, until = threading.Event(), time.monotonic() + 20
         while not self._listens():
-            said_so_far = (self.folder / "said").read_text()
-            assert self._process.poll() is None, said_so_far
-            assert time.monotonic() < until, said_so_far
+            output = log.read_text()
+            assert self._process.poll() is None, output
+            assert time.monotonic() < until, output
             never.wait(0.05)
 
     def stop(self) -> None:
@@ -74,8 +75,8 @@ class Server:
 
 
 class SecureRegistry(Server):
-    """For USER with PASSWORD. Its certificate is for `address` and good for so many `days`.
-    `clients`: it talks only to those whom the same authority vouches for."""
+    """For USER with PASSWORD. Its certificate is for `address` and valid for `days`.
+    `clients`: it requires a client certificate of the same authority."""
 
     def __init__(
         self,
@@ -93,8 +94,8 @@ class SecureRegistry(Server):
         (folder / "key").write_bytes(key)
         hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
         (folder / "htpasswd").write_text(f"{USER}:{hashed}\n")
-        known = [str(folder / "authority")] if clients else []
-        config = REGISTRY.format(folder=folder, port=self.port, clients=known)
+        authorities = [str(folder / "authority")] if clients else []
+        config = REGISTRY.format(folder=folder, port=self.port, clients=authorities)
         (folder / "config.yml").write_text(config)
         self.name = f"{address}:{self.port}"
 
@@ -103,7 +104,7 @@ class SecureRegistry(Server):
 
 
 class Proxy(Server):
-    """tinyproxy, for anybody or for USER with `password`. `log`: one line or more for each
+    """tinyproxy, without a login or for USER with `password`. `log` has a line or more for each
     request."""
 
     def __init__(self, folder: Path, password: str = "") -> None:
@@ -130,7 +131,7 @@ def _program(name: str) -> str:
 
 @contextmanager
 def served(server: ThreadingHTTPServer) -> Iterator[int]:
-    """Its port, while a thread answers there."""
+    """Runs the server in a thread; yields its port."""
     with server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

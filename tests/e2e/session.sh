@@ -1,6 +1,6 @@
 #!/bin/sh
-# A user's session of systemd, on a computer without any: session.sh NAME
-# In a group and namespaces of its own, so that this computer's stay as they are. As root.
+# Starts a systemd user session on a computer without systemd: session.sh NAME
+# It gets its own cgroup and namespaces, so that this computer's stay unchanged. Run as root.
 set -eu
 group=$(findmnt --noheadings --output TARGET --types cgroup2 | head -n 1)/$1
 mkdir "$group"
@@ -8,5 +8,5 @@ echo $$ > "$group/cgroup.procs"
 exec unshare --cgroup --mount sh -euc '
     mount -t cgroup2 none /sys/fs/cgroup
     mount -t tmpfs none /run/systemd
-    mkdir /run/systemd/system # without it, systemd takes the computer for one of another kind
+    mkdir /run/systemd/system # sd_booted(3) checks for this folder
     exec /usr/lib/systemd/systemd --user --log-target=console'

@@ -1,4 +1,4 @@
-"""A Galley that shares folders, and what containers do in them. Next: `test_shares.py`."""
+"""A Galley that shares folders, and the work of containers in them. Next: `test_shares.py`."""
 
 import json
 import threading
@@ -72,24 +72,25 @@ class Shared(msgspec.Struct, frozen=True):
         return self.root / "rw"
 
     def bind(self, folder: Path | str, *words: str, check: bool = True) -> tuple[int, str]:
-        """`docker run` with the folder as /x; how it ended, and what it said."""
+        """`docker run` with the folder as /x; returns its exit code and its output."""
         words = ("run", "--rm", "-v", f"{folder}:/x", "-w", "/x", PYTHON, *words)
         done = self.galley.docker(*words, check=check)
         return done.returncode, (done.stdout + done.stderr).decode()
 
     def python(self, script: str, folder: Path | None = None) -> Any:
-        """What a script in a container, standing in the folder, says as JSON."""
+        """Runs a script in a container with the folder as its working directory; returns its JSON
+        output."""
         words = ("run", "--rm", "-i", "-v", f"{folder or self.rw}:/x", "-w", "/x", PYTHON)
-        told = self.galley.docker(*words, "python", "-S", "-", stdin=script.encode())
-        return json.loads(told.stdout)
+        done = self.galley.docker(*words, "python", "-S", "-", stdin=script.encode())
+        return json.loads(done.stdout)
 
 
 PAGE, PAGES = 8192, 16
 
 
 class Writer:
-    """A container that writes to a share as a database does: a line to a log and then a page in
-    place, each synced; and those lines of which it has told that both are."""
+    """A container that writes to a share as a database does: it appends a line to a log and then
+    writes a page in place, each synced. `last` is the last number for which both are synced."""
 
     SCRIPT = f"""
 import os
@@ -129,12 +130,12 @@ for number in range(1 << 30):
         self._client.stdout.close()
 
     def check(self, folder: Path) -> None:
-        """All that it has told of is there, or what it has written over that since."""
-        told = self.last + 1
+        """Checks that everything reported as synced is there, or was overwritten later."""
+        count = self.last + 1
         lines = (folder / "lines").read_text().split()
-        assert [int(line) for line in lines[:told]] == list(range(told))
+        assert [int(line) for line in lines[:count]] == list(range(count))
         pages = (folder / "pages").read_bytes()
-        for number in range(told - PAGES, told):
+        for number in range(count - PAGES, count):
             at = number % PAGES * PAGE
             found = {pages[place : place + 4] for place in range(at, at + PAGE, 4)}
             kept = {int.from_bytes(word, "big") for word in found}

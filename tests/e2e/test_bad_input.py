@@ -1,6 +1,6 @@
-"""Invalid shares and ports: a sentence and a hint each, and the engine keeps working.
+"""Invalid shares and ports: each error has a sentence and a hint, and the engine keeps working.
 
-What is wrong with proxies, certificates and keyrings is in `test_proxy_and_certificates.py`.
+Invalid proxies, certificates and keyrings are in `test_proxy_and_certificates.py`.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import pytest
 
 from tests.e2e.galley import IMAGE, Galley
 
-ABSENT = "192.0.2.1"  # kept for examples (RFC 5737): no computer has it
+ABSENT = "192.0.2.1"  # reserved for documentation (RFC 5737): no computer has it
 
 
 @pytest.fixture
 def steady(galley: Galley) -> Iterator[Galley]:
-    """Afterwards its engine and its settings are what they were."""
+    """Checks afterwards that the engine runs on and its settings are unchanged."""
     pid, before = galley.vm_identity().pid, galley.run("settings", "list").stdout
     yield galley
     assert galley.answers()
@@ -35,34 +35,34 @@ def steady(galley: Galley) -> Iterator[Galley]:
             "Share a folder of your own.",
         ),
         ("{}/new\nline", "it must be folders such as", "The default is"),
-        ("{}:/x", "cannot be shared: it does not exist.", "Create it"),  # that is docker's way
+        ("{}:/x", "cannot be shared: it does not exist.", "Create it"),  # docker's syntax
     ],
 )
-def test_a_folder_that_cannot_be_shared(
+def test_a_folder_that_cannot_be_shared_is_refused(
     steady: Galley, tmp_path: Path, setting: str, name: str, sentence: str, hint: str
 ) -> None:
     (tmp_path / "file").touch()
     done = steady.run("settings", "set", setting, name.format(tmp_path), check=False)
     assert done.returncode != 0
-    said = " ".join(done.stderr.decode().split())
-    assert sentence in said
-    assert hint in said
+    stderr = " ".join(done.stderr.decode().split())
+    assert sentence in stderr
+    assert hint in stderr
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
-def test_an_address_that_this_computer_does_not_have(steady: Galley, protocol: str) -> None:
-    asked = f"{ABSENT}:8080:80/{protocol}"
-    done = steady.docker("run", "--rm", "-p", asked, "--name", "absent", IMAGE, check=False)
+def test_a_port_on_an_address_of_another_computer_is_refused(steady: Galley, protocol: str) -> None:
+    published = f"{ABSENT}:8080:80/{protocol}"
+    done = steady.docker("run", "--rm", "-p", published, "--name", "absent", IMAGE, check=False)
     assert done.returncode != 0
-    said = done.stderr.decode()
-    assert f"Port 8080/{protocol} on {ABSENT} cannot be published." in said
-    assert "Check that the address belongs to this computer." in said
+    stderr = done.stderr.decode()
+    assert f"Port 8080/{protocol} on {ABSENT} cannot be published." in stderr
+    assert "Check that the address belongs to this computer." in stderr
     assert steady.run("ports", "--json").stdout.strip() == b"[]"
     assert steady.docker("ps", "-aqf", "name=absent").stdout == b""
 
 
-def test_an_address_of_published_ports_that_is_none(steady: Galley) -> None:
+def test_an_invalid_port_address_is_refused(steady: Galley) -> None:
     done = steady.run("settings", "set", "port_address", "here", check=False)
     assert done.returncode != 0
-    said = done.stderr.decode()
-    assert "port_address cannot be 'here': it must be an IP address such as 127.0.0.1." in said
+    stderr = done.stderr.decode()
+    assert "port_address cannot be 'here': it must be an IP address such as 127.0.0.1." in stderr

@@ -1,4 +1,4 @@
-"""Starts and stops: every one answers, and nothing piles up. The benchmark makes twenty."""
+"""Repeated starts and stops: each works and leaks nothing. The benchmark does twenty."""
 
 from tests.e2e.galley import IMAGE, Galley
 
@@ -19,7 +19,7 @@ def test_cycles_leave_nothing_behind(used: Galley) -> None:
         assert not used.machines()
         assert _files(used) == files
     used.run("quit")
-    used.wait_for(lambda: not used.processes(), "the supervisor has gone")
+    used.wait_for(lambda: not used.processes(), "the supervisor has ended")
     assert not [path for path in used.home.run.iterdir() if path.is_socket()]
 
 

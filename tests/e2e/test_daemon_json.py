@@ -1,4 +1,4 @@
-"""daemon.json on a real dockerd: good changes hold, bad ones are undone, and nothing is lost."""
+"""daemon.json on a real dockerd: valid changes stay, invalid ones are reverted, nothing is lost."""
 
 import json
 
@@ -31,50 +31,50 @@ def dockerd_pid(galley: Galley) -> str:
     return galley.run("shell", "pidof", "dockerd").stdout.decode().strip()
 
 
-def test_a_good_change_is_in_force_and_containers_live_through_it(galley: Galley) -> None:
+def test_a_valid_change_takes_effect_and_containers_survive_it(galley: Galley) -> None:
     galley.docker("run", "-d", "--name", "kept", IMAGE, "sleep", "100000")
     apply(galley, {"labels": ["kitchen=galley"], "log-opts": {"max-size": "1m"}})
     assert labels(galley) == ["kitchen=galley"]
-    said = galley.docker("inspect", "--format", "{{.State.Running}} {{.RestartCount}}", "kept")
-    assert said.stdout.split() == [b"true", b"0"]
+    done = galley.docker("inspect", "--format", "{{.State.Running}} {{.RestartCount}}", "kept")
+    assert done.stdout.split() == [b"true", b"0"]
     galley.docker("rm", "-f", "kept")
     apply(galley, {})
     assert not labels(galley)
 
 
-def test_what_is_wrong_is_told_before_anything_happens(galley: Galley) -> None:
+def test_invalid_settings_are_refused_before_anything_changes(galley: Galley) -> None:
     apply(galley, {"labels": ["a=1"]})
     before = dockerd_pid(galley)
     assert "Line 1, column 10: expecting" in apply(galley, '{"labels"', check=False)
     assert '"hosts" cannot be set here' in apply(galley, {"hosts": []}, check=False)
-    said = apply(galley, {"no-such-thing": 1}, check=False)
-    assert "dockerd refuses these settings" in said
-    assert "no-such-thing" in said
+    output = apply(galley, {"no-such-thing": 1}, check=False)
+    assert "dockerd refuses these settings" in output
+    assert "no-such-thing" in output
     assert dockerd_pid(galley) == before
     assert in_force(galley) == {"labels": ["a=1"]}
     assert labels(galley) == ["a=1"]
 
 
-def test_another_log_driver_gets_none_of_our_options(galley: Galley) -> None:
+def test_another_log_driver_gets_no_options_from_galley(galley: Galley) -> None:
     """syslog has no max-size, and dockerd does not start with an option that its driver lacks."""
     apply(galley, {"labels": ["a=1"], "log-driver": "syslog"})
-    said = galley.docker("info", "--format", "{{.LoggingDriver}}").stdout
-    assert said.strip() == b"syslog"
+    stdout = galley.docker("info", "--format", "{{.LoggingDriver}}").stdout
+    assert stdout.strip() == b"syslog"
 
 
-def test_what_dockerd_dies_of_is_undone(galley: Galley) -> None:
+def test_settings_that_stop_dockerd_from_starting_are_reverted(galley: Galley) -> None:
     apply(galley, {"labels": ["a=1"]})
-    said = apply(galley, {"labels": ["a=2"], "bip": "300.1.2.3/24"}, check=False)
-    assert "dockerd does not start with these settings" in said
-    assert "300.1.2.3" in said
-    assert "The previous settings are active again" in said
+    output = apply(galley, {"labels": ["a=2"], "bip": "300.1.2.3/24"}, check=False)
+    assert "dockerd does not start with these settings" in output
+    assert "300.1.2.3" in output
+    assert "The previous settings are active again" in output
     assert labels(galley) == ["a=1"]
     assert in_force(galley) == {"labels": ["a=1"]}
     assert galley.status()["problems"] == []
 
 
-def test_what_dockerd_only_dies_of_later_does_not_keep_it_down(galley: Galley) -> None:
-    """While containers run, dockerd leaves the networks alone, and so takes any nonsense."""
+def test_settings_that_fail_at_a_later_start_are_left_out(galley: Galley) -> None:
+    """While containers run, dockerd does not touch the networks, and accepts a bad address."""
     galley.docker("run", "-d", "--name", "kept", IMAGE, "sleep", "100000")
     apply(galley, {"labels": ["a=2"], "bip": "300.1.2.3/24"})
     galley.docker("rm", "-f", "kept")
@@ -88,7 +88,7 @@ def test_what_dockerd_only_dies_of_later_does_not_keep_it_down(galley: Galley) -
     assert galley.status()["problems"] == []
 
 
-def test_it_survives_a_restart_and_a_new_machine(galley: Galley) -> None:
+def test_settings_survive_a_restart_and_a_new_machine(galley: Galley) -> None:
     apply(galley, {"labels": ["kept=yes"], "live-restore": False})
     assert not has_live_restore(galley)
     galley.run("restart")

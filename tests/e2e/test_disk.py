@@ -1,4 +1,4 @@
-"""The data disk: its use is reported, free space is returned, it grows, and it may be full."""
+"""The data disk: its use is reported, free space is returned, it can grow, and it may fill up."""
 
 import json
 import os
@@ -20,12 +20,12 @@ from tests.e2e.galley import GALLEY, IMAGE, Galley
 MIB, GIB = 1 << 20, 1 << 30
 DATA = "/var/lib/galley-data"
 FILLING = f"{DATA}/filling"
-AT_ONCE = 15.0  # seconds: it once took minutes
+AT_ONCE = 15.0  # seconds; far less than a timeout of a stop
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system that a machine fits in, and not much more."""
+    """A file system that has room for a machine and little more."""
     place = tmp_path / "s"
     place.mkdir()
     options = ["-t", "tmpfs", "-o", "size=2300m", "none", str(place)]
@@ -44,7 +44,7 @@ def inside(galley: Galley, command: str) -> str:
 
 
 def big_tar(size: int) -> bytes:
-    """A root file system that no file system makes smaller."""
+    """A root file system of random bytes, which cannot be compressed."""
     buffer = BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         entry = tarfile.TarInfo("big")
@@ -53,7 +53,7 @@ def big_tar(size: int) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_room_of_deleted_images_comes_back(galley: Galley) -> None:
+def test_reclaim_returns_the_space_of_deleted_images(galley: Galley) -> None:
     size = 128 * MIB
     galley.run("disk", "reclaim")
     empty = told(galley)
@@ -71,20 +71,20 @@ def test_the_room_of_deleted_images_comes_back(galley: Galley) -> None:
     assert full["used_on_host"] - done["after"] >= 0.95 * size
 
 
-def test_a_full_disk_is_told_and_everything_works_when_there_is_room(galley: Galley) -> None:
+def test_a_full_disk_is_reported_and_works_again_when_space_is_freed(galley: Galley) -> None:
     def problems() -> list[str]:
         return [problem["kind"] for problem in galley.status()["problems"]]
 
     name = galley.docker("run", "-d", IMAGE, "sleep", "600").stdout.decode().strip()
     left = told(galley)["available_in_machine"] // MIB - 100
     inside(galley, f"fallocate -l {left}M {FILLING}")
-    galley.wait_for(lambda: problems() == ["DiskFull"], "it is told")
+    galley.wait_for(lambda: problems() == ["DiskFull"], "it is reported")
     assert "galley disk reclaim" in galley.run("status").stdout.decode()
     writes = "busybox fallocate -l 2000M /big"
     assert galley.docker("run", "--rm", IMAGE, "sh", "-c", writes, check=False).returncode
     assert name[:12] in galley.docker("ps", "-q").stdout.decode()
     inside(galley, f"rm {FILLING}")
-    galley.wait_for(lambda: problems() == [], "it has room again")
+    galley.wait_for(lambda: problems() == [], "the problem is cleared")
     assert galley.docker("run", "--rm", IMAGE, "echo", "there").stdout == b"there\n"
     galley.docker("rm", "--force", name)
 
@@ -103,9 +103,7 @@ def test_the_disk_grows_while_it_is_in_use(galley: Galley) -> None:
     assert galley.status()["problems"] == []
 
 
-def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
-    small: Path, images: Path
-) -> None:
+def test_a_full_host_disk_blocks_the_machine_and_loses_nothing(small: Path, images: Path) -> None:
     galley = Galley(small / "h", images)
     galley.take_one_cpu()
     galley.start()
@@ -119,12 +117,12 @@ def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
     def write() -> str:
         made = f"dd if=/dev/urandom of={FILLING} bs=1M count=48 && sync && md5sum < {FILLING}"
         done = inside(galley, made)
-        assert freed.is_set(), "it has not waited"
+        assert freed.is_set(), "the write did not wait for free space"
         return done
 
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(write)
-        galley.wait_for(lambda: kinds() == ["DiskFull"], "it is told")
+        galley.wait_for(lambda: kinds() == ["DiskFull"], "it is reported")
         assert galley.machines()
         assert b"disk is full" in galley.docker("ps", check=False).stderr
         for verb in ("stop", "suspend"):
@@ -134,10 +132,10 @@ def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
             assert refused.returncode
             assert b"disk is full" in refused.stderr
             assert b"galley stop --cold" in refused.stderr
-            assert galley.machines(), "it still waits"
+            assert galley.machines(), "the machine still waits"
         freed.set()
         filling.unlink()
-        galley.wait_for(lambda: kinds() == [], "it goes on")
+        galley.wait_for(lambda: kinds() == [], "the machine runs on")
         written = writing.result()
     inside(galley, "echo 1 > /proc/sys/vm/drop_caches")
     assert inside(galley, f"md5sum < {FILLING}") == written
@@ -145,10 +143,8 @@ def test_a_full_disk_of_this_computer_holds_the_machine_up_and_loses_nothing(
     galley.remove()
 
 
-def test_a_machine_that_this_computer_s_full_disk_holds_up_can_be_ended(
-    small: Path, images: Path
-) -> None:
-    """As by a power cut, when its user says so: what was synced is there when it has room."""
+def test_a_cold_stop_ends_a_machine_that_a_full_host_disk_blocks(small: Path, images: Path) -> None:
+    """`stop --cold` acts like a power cut: synced data is there once the disk has space."""
     galley = Galley(small / "h", images)
     galley.take_one_cpu()
     galley.start()
@@ -158,7 +154,7 @@ def test_a_machine_that_this_computer_s_full_disk_holds_up_can_be_ended(
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small).free - 16 * MIB)
     writes = f"dd if=/dev/urandom of={FILLING} bs=1M count=48 && sync"
     with galley.popen([*GALLEY, "shell", "sh", "-c", writes]) as writing:
-        galley.wait_for(lambda: "DiskFull" in str(galley.status()["problems"]), "it is told")
+        galley.wait_for(lambda: "DiskFull" in str(galley.status()["problems"]), "it is reported")
         began = time.monotonic()
         galley.run("stop", "--cold")
         assert time.monotonic() - began < AT_ONCE

@@ -1,5 +1,4 @@
-"""The engine's defaults are the ones that clients expect of a native engine: limits hold, and
-SDKs can read logs."""
+"""The engine's defaults are those of a native engine: limits hold, and SDKs can read logs."""
 
 import json
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 
 from tests.e2e.galley import IMAGE, Galley
 
-EAT = "tail /dev/zero"  # keeps what it reads in memory until there is no more
+EAT = "tail /dev/zero"  # keeps its whole input in memory
 
 
 @pytest.fixture
@@ -27,12 +26,12 @@ def test_a_container_over_its_memory_limit_is_killed(
 ) -> None:
     limits = ("-m", "32m", "--memory-swap", "32m")
     ran = with_swap.docker("run", "--name", "eats", *limits, IMAGE, "sh", "-c", EAT, check=False)
-    # Not State.OOMKilled: on cgroup v2 containerd's event of it may come after that of the exit
-    # (containerd's issue 8180).
+    # Not State.OOMKilled: on cgroup v2 containerd may send the OOM event after the exit event
+    # (containerd issue 8180).
     assert ran.returncode == 137
     assert b"swap limit" not in ran.stderr
-    asked = with_swap.docker("inspect", "--format", "{{.HostConfig.MemorySwap}}", "eats")
-    assert asked.stdout.strip() == str(32 << 20).encode()
+    inspected = with_swap.docker("inspect", "--format", "{{.HostConfig.MemorySwap}}", "eats")
+    assert inspected.stdout.strip() == str(32 << 20).encode()
 
 
 def test_docker_info_has_no_warning_of_limits(galley: Galley) -> None:
@@ -52,10 +51,10 @@ def test_the_sdk_for_python_returns_what_a_container_wrote(
         client.close()
 
 
-def test_logs_of_a_container_are_bounded(galley: Galley, no_containers: None) -> None:
+def test_a_containers_logs_are_rotated(galley: Galley, no_containers: None) -> None:
     galley.docker("create", "--name", "logs", IMAGE)
-    said = galley.docker("inspect", "--format", "{{json .HostConfig.LogConfig}}", "logs").stdout
-    assert json.loads(said) == {
+    stdout = galley.docker("inspect", "--format", "{{json .HostConfig.LogConfig}}", "logs").stdout
+    assert json.loads(stdout) == {
         "Type": "json-file",
         "Config": {"max-file": "5", "max-size": "20m"},
     }

@@ -1,4 +1,4 @@
-"""Failures on a real machine: a sentence, a hint, nothing lost, and a way out."""
+"""Failures on a real machine: each has a sentence and a hint, loses nothing and can be fixed."""
 
 import os
 import socket
@@ -11,17 +11,17 @@ import pytest
 
 from tests.e2e.galley import IMAGE, Galley
 
-NO_TRACEBACK = b"Traceback"
+TRACEBACK = b"Traceback"
 SUPERBLOCK = 1024  # offset of the ext4 superblock, which is as long
 
 
 def _fails(galley: Galley, *words: str) -> str:
-    """The command fails as a user would want it to; what it said."""
+    """Checks that the command fails without a traceback; returns its output."""
     done = galley.run(*words, check=False)
-    said = done.stdout + done.stderr
-    assert done.returncode != 0, said
-    assert NO_TRACEBACK not in said
-    return said.decode()
+    output = done.stdout + done.stderr
+    assert done.returncode != 0, output
+    assert TRACEBACK not in output
+    return output.decode()
 
 
 def _path_with(tmp_path: Path, programs: dict[str, str]) -> str:
@@ -35,18 +35,18 @@ def _path_with(tmp_path: Path, programs: dict[str, str]) -> str:
     return str(folder)
 
 
-def test_no_qemu(fresh: Galley, tmp_path: Path) -> None:
+def test_a_start_without_qemu_fails(fresh: Galley, tmp_path: Path) -> None:
     fresh.env["PATH"] = _path_with(tmp_path, {})
-    said = _fails(fresh, "start")
-    assert "qemu" in said.lower()
-    assert "install" in said.lower()
+    output = _fails(fresh, "start")
+    assert "qemu" in output.lower()
+    assert "install" in output.lower()
 
 
-def test_qemu_too_old(fresh: Galley, tmp_path: Path) -> None:
+def test_a_start_with_too_old_a_qemu_fails(fresh: Galley, tmp_path: Path) -> None:
     old = {"qemu-system-x86_64": "echo 'QEMU emulator version 4.2.1'"}
     fresh.env["PATH"] = _path_with(tmp_path, old)
-    said = _fails(fresh, "start")
-    assert "4.2" in said
+    output = _fails(fresh, "start")
+    assert "4.2" in output
 
 
 @pytest.fixture
@@ -59,20 +59,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_no_space_for_the_disk(small_disk: Path, images: Path) -> None:
+def test_a_start_without_space_for_the_data_disk_fails(small_disk: Path, images: Path) -> None:
     galley = Galley(small_disk / "home", images)
-    said = _fails(galley, "start")
-    assert "Free some space" in said
+    output = _fails(galley, "start")
+    assert "Free some space" in output
     assert not galley.machine.data_disk.exists() or galley.machine.data_disk.stat().st_blocks == 0
     galley.remove()
 
 
-def test_home_that_cannot_be_written(fresh: Galley) -> None:
+def test_a_home_that_cannot_be_written_is_an_error(fresh: Galley) -> None:
     fresh.env["GALLEY_HOME"] = "/proc/galley"
     assert "GALLEY_HOME" in _fails(fresh, "start")
 
 
-def test_home_whose_path_is_long(tmp_path: Path, images: Path) -> None:
+def test_a_home_with_a_long_path_works(tmp_path: Path, images: Path) -> None:
     """Sockets move to a short directory, and everything works."""
     galley = Galley(tmp_path / ("d" * 60) / ("e" * 60), images)
     assert len(os.fsencode(galley.home.docker_socket)) < 104
@@ -82,13 +82,13 @@ def test_home_whose_path_is_long(tmp_path: Path, images: Path) -> None:
     galley.remove()
 
 
-def test_home_whose_path_is_too_long_for_the_system(fresh: Galley) -> None:
+def test_a_home_whose_path_the_system_does_not_allow_is_an_error(fresh: Galley) -> None:
     fresh.env["GALLEY_HOME"] = "/tmp/" + "x" * 300
     assert "GALLEY_HOME" in _fails(fresh, "start")
 
 
 def test_stale_files_and_two_starts_at_once(fresh: Galley) -> None:
-    """What a crash left behind is no obstacle, and two starts are one."""
+    """Files of a crash do not prevent a start, and two starts at once start one machine."""
     fresh.home.run.mkdir(parents=True, exist_ok=True)
     for stale in ("supervisor.pid", "supervisor.lock", "docker.sock.lock"):
         (fresh.home.run / stale).write_text("999999\n")
@@ -104,8 +104,8 @@ def test_stale_files_and_two_starts_at_once(fresh: Galley) -> None:
     assert fresh.answers()
 
 
-def test_a_damaged_data_disk(used: Galley) -> None:
-    """It is told, not touched, and not formatted; with its bytes back everything is there."""
+def test_a_damaged_data_disk_is_reported_and_left_unchanged(used: Galley) -> None:
+    """It is not formatted: with the superblock restored, its content is there."""
     used.start()
     used.run("stop")
     disk = used.machine.data_disk
@@ -114,21 +114,21 @@ def test_a_damaged_data_disk(used: Galley) -> None:
         good = file.read(SUPERBLOCK)
         file.seek(SUPERBLOCK)
         file.write(bytes(SUPERBLOCK))
-    said = _fails(used, "start")
-    assert "data disk is damaged" in said
-    assert "galley start --repair" in said
+    output = _fails(used, "start")
+    assert "data disk is damaged" in output
+    assert "galley start --repair" in output
     assert not used.machines()
     with disk.open("r+b") as file:
         file.seek(SUPERBLOCK)
-        assert file.read(SUPERBLOCK) == bytes(SUPERBLOCK), "it was written to"
+        assert file.read(SUPERBLOCK) == bytes(SUPERBLOCK), "the disk was written to"
         file.seek(SUPERBLOCK)
         file.write(good)
     used.start()
     assert used.docker("run", "--rm", IMAGE, "echo", "there").stdout == b"there\n"
 
 
-def test_repair_mends_what_can_be_mended(used: Galley) -> None:
-    """ext4 keeps copies of its superblock: with the first one gone, --repair finds another."""
+def test_repair_restores_a_damaged_superblock(used: Galley) -> None:
+    """ext4 keeps copies of its superblock: --repair uses one if the first is damaged."""
     used.start()
     used.run("stop")
     with used.machine.data_disk.open("r+b") as file:
@@ -139,30 +139,30 @@ def test_repair_mends_what_can_be_mended(used: Galley) -> None:
     assert used.docker("run", "--rm", IMAGE, "echo", "there").stdout == b"there\n"
 
 
-def test_dockerd_that_crashes_on_start(galley: Galley) -> None:
-    """The machine stays up, the reason is told, and the engine comes when the reason is gone."""
+def test_a_dockerd_that_crashes_on_start_is_reported(galley: Galley) -> None:
+    """The machine runs on, the error is reported, and dockerd starts once the cause is removed."""
     database = "/var/lib/docker/volumes/metadata.db"
     galley.run("shell", "cp", database, "/var/lib/docker/kept.db")
     galley.run("shell", "sh", "-c", f"echo garbage > {database}; kill -9 $(pidof dockerd)")
     galley.wait_for(lambda: not galley.answers(), "dockerd is down")
-    said = _fails(galley, "restart")
-    assert "Docker Engine does not start" in said
+    output = _fails(galley, "restart")
+    assert "Docker Engine does not start" in output
     status = galley.status()
     assert status["state"] == "running"
     assert status["engine"]["reachable"] is False
     refused = galley.docker("ps", check=False)
     assert b"Docker Engine" in refused.stderr
     galley.run("shell", "mv", "/var/lib/docker/kept.db", database)
-    galley.wait_for(galley.answers, "dockerd is back by itself")
+    galley.wait_for(galley.answers, "dockerd starts by itself")
     galley.start()
     assert galley.status()["problems"] == []
 
 
-def test_more_than_the_host_has(fresh: Galley) -> None:
-    said = _fails(fresh, "settings", "set", "cpus", "4000")
-    assert "cpus" in said
-    said = _fails(fresh, "settings", "set", "memory", "9000GiB")
-    assert "memory" in said
+def test_more_cpus_or_memory_than_the_host_has_are_refused(fresh: Galley) -> None:
+    output = _fails(fresh, "settings", "set", "cpus", "4000")
+    assert "cpus" in output
+    output = _fails(fresh, "settings", "set", "memory", "9000GiB")
+    assert "memory" in output
     assert "did you mean" in _fails(fresh, "settings", "set", "memroy", "2GiB").lower()
     fresh.home.settings.write_text("version = 1\ncpus = 4000\n")
     assert any("cpus" in problem["summary"] for problem in fresh.status()["problems"])

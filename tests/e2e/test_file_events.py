@@ -1,4 +1,4 @@
-"""Changes on this computer reach watchers in containers: each kind by its name, and once.
+"""File events of the host reach watchers in containers: each kind of change, once.
 
 The watcher is Debian's inotifywait; one Galley for each way to share.
 """
@@ -27,7 +27,9 @@ class Shared(msgspec.Struct, frozen=True):
     by: str
 
     def watch(self, folder: Path, *words: str, mode: str = "rw") -> Watcher:
-        return until_told(Watcher(self.galley.docker_host, folder, *words, mode=mode), folder)
+        return wait_until_watched(
+            Watcher(self.galley.docker_host, folder, *words, mode=mode), folder
+        )
 
 
 @pytest.fixture(scope="module", params=["virtiofs", "sftp"])
@@ -63,27 +65,27 @@ def watcher(shared: Shared, folder: Path) -> Iterator[Watcher]:
     made.close()
 
 
-def until_told(watcher: Watcher, folder: Path) -> Watcher:
-    """The host watches a folder soon after its container has started, and not before."""
+def wait_until_watched(watcher: Watcher, folder: Path) -> Watcher:
+    """The host begins to watch a folder only after its container has started."""
     for number in range(100):
         (folder / f"ready{number}").touch()
-        if watcher.says(f"CREATE /x/ready{number}", 0.3):
+        if watcher.reports(f"CREATE /x/ready{number}", 0.3):
             break
-    seen_of(watcher, folder, lambda: None)
+    events_of(watcher, folder, lambda: None)
     return watcher
 
 
-def seen_of(watcher: Watcher, folder: Path, work: Callable[[], object]) -> list[str]:
-    """What the watcher says of it, and of nothing else: a file that follows marks the end."""
+def events_of(watcher: Watcher, folder: Path, work: Callable[[], object]) -> list[str]:
+    """The events that the watcher reports for `work`; a new folder marks the end."""
     work()
     last = f"end{next(numbers)}"
     (folder / last).mkdir()
-    return watcher.after(f"CREATE,ISDIR /x/{last}")
+    return watcher.take_until(f"CREATE,ISDIR /x/{last}")
 
 
-def test_an_edit(watcher: Watcher, folder: Path) -> None:
-    said = seen_of(watcher, folder, lambda: (folder / "file").write_text("after"))
-    assert said == ["MODIFY /x/file", "CLOSE_WRITE,CLOSE /x/file"]
+def test_an_edited_file(watcher: Watcher, folder: Path) -> None:
+    events = events_of(watcher, folder, lambda: (folder / "file").write_text("after"))
+    assert events == ["MODIFY /x/file", "CLOSE_WRITE,CLOSE /x/file"]
 
 
 def test_create_rename_and_delete(watcher: Watcher, folder: Path) -> None:
@@ -92,90 +94,92 @@ def test_create_rename_and_delete(watcher: Watcher, folder: Path) -> None:
         (folder / "new").rename(folder / "newer")
         (folder / "newer").unlink()
 
-    # What was done to a name that is gone by the time it could be told is not told.
+    # A change to a name that no longer exists when it could be reported is not reported.
     kinds = ("CREATE ", "MOVED_FROM ", "MOVED_TO ", "DELETE ")
-    assert [line for line in seen_of(watcher, folder, work) if line.startswith(kinds)] == [
+    assert [line for line in events_of(watcher, folder, work) if line.startswith(kinds)] == [
         *("CREATE /x/new", "MOVED_FROM /x/new", "MOVED_TO /x/newer", "DELETE /x/newer")
     ]
 
 
-def test_as_editors_save(watcher: Watcher, folder: Path) -> None:
+def test_a_file_saved_by_a_rename(watcher: Watcher, folder: Path) -> None:
     def save() -> None:
         (folder / ".file.swap").write_text("after")
         (folder / ".file.swap").rename(folder / "file")
 
-    assert seen_of(watcher, folder, save)[-2:] == ["MOVED_FROM /x/.file.swap", "MOVED_TO /x/file"]
+    assert events_of(watcher, folder, save)[-2:] == ["MOVED_FROM /x/.file.swap", "MOVED_TO /x/file"]
 
 
-def test_new_folders_in_each_other(watcher: Watcher, folder: Path) -> None:
+def test_nested_new_folders(watcher: Watcher, folder: Path) -> None:
     deep = folder / "a" / "b" / "c"
     deep.mkdir(parents=True)
     watcher.wait_for("CREATE,ISDIR /x/a")
-    # As on any Linux, a watcher hears of what is in a new folder once it watches that, too.
+    # As on any Linux, a watcher sees changes in a new folder only once it watches that, too.
     for number in range(100):
         (deep / f"try{number}").touch()
-        if watcher.says(f"CREATE /x/a/b/c/try{number}", 0.3):
+        if watcher.reports(f"CREATE /x/a/b/c/try{number}", 0.3):
             break
-    seen_of(watcher, folder, lambda: None)
-    said = seen_of(watcher, folder, lambda: (deep / "file").write_text("1"))
+    events_of(watcher, folder, lambda: None)
+    events = events_of(watcher, folder, lambda: (deep / "file").write_text("1"))
     path = "/x/a/b/c/file"
-    assert said == [f"CREATE {path}", f"MODIFY {path}", f"CLOSE_WRITE,CLOSE {path}"]
-    moved = seen_of(watcher, folder, lambda: (folder / "a" / "b").rename(folder / "b"))
+    assert events == [f"CREATE {path}", f"MODIFY {path}", f"CLOSE_WRITE,CLOSE {path}"]
+    moved = events_of(watcher, folder, lambda: (folder / "a" / "b").rename(folder / "b"))
     assert moved[:2] == ["MOVED_FROM,ISDIR /x/a/b", "MOVED_TO,ISDIR /x/b"]
-    gone = seen_of(watcher, folder, lambda: shutil.rmtree(folder / "b"))
+    gone = events_of(watcher, folder, lambda: shutil.rmtree(folder / "b"))
     assert "DELETE,ISDIR /x/b" in gone
 
 
-def test_the_files_themselves_stay_as_they_are(watcher: Watcher, folder: Path) -> None:
+def test_reporting_an_event_does_not_change_the_file(watcher: Watcher, folder: Path) -> None:
     file = folder / "file"
     os.utime(file, ns=(1, 1_000_000_007))
-    said = seen_of(watcher, folder, lambda: file.chmod(0o604))
-    assert said[-1] == "ATTRIB /x/file"
+    events = events_of(watcher, folder, lambda: file.chmod(0o604))
+    assert events[-1] == "ATTRIB /x/file"
     assert file.stat().st_mtime_ns == 1_000_000_007
     assert file.read_text() == "before"
 
 
-def test_what_a_container_changes_is_no_storm(
+def test_a_change_by_a_container_is_reported_twice_at_most(
     shared: Shared, watcher: Watcher, folder: Path
 ) -> None:
-    """It is told by the guest at once, and by the host again, and then no more."""
+    """Once by the guest, and once more by the host."""
     words = ("run", "--rm", "-v", f"{folder}:/y", WATCHER, "sh", "-c")
     writes = "for i in 1 2 3 4 5 6 7 8 9; do echo $i > /y/made; done"
-    said = seen_of(watcher, folder, lambda: shared.galley.docker(*words, writes))
-    assert 19 <= len(said) <= 2 * 28
-    assert seen_of(watcher, folder, lambda: None) == []
+    events = events_of(watcher, folder, lambda: shared.galley.docker(*words, writes))
+    assert 19 <= len(events) <= 2 * 28
+    assert events_of(watcher, folder, lambda: None) == []
 
 
-def test_a_watcher_finds_what_it_has_heard_of(shared: Shared, folder: Path) -> None:
-    """Not what the guest has kept of the file from a moment before."""
+def test_a_watcher_reads_the_new_content_after_an_event(shared: Shared, folder: Path) -> None:
+    """Not the guest's cached content of the file."""
     (folder / "file").write_text("")
-    heard = "inotifywait -m -e close_write --format x /x | while read _; do cat /x/file; echo; done"
+    watch_and_read = (
+        "inotifywait -m -e close_write --format x /x | while read _; do cat /x/file; echo; done"
+    )
     words = ["docker", "-H", shared.galley.docker_host, "run", "--rm", "--name", "reader"]
     words += ["-v", f"{folder}:/x"]
-    reader = shared.galley.popen([*words, WATCHER, "sh", "-c", f"cat /x/file; {heard}"])
+    reader = shared.galley.popen([*words, WATCHER, "sh", "-c", f"cat /x/file; {watch_and_read}"])
     assert reader.stdout is not None
     while b"established" not in reader.stdout.readline():
         assert reader.poll() is None
     shared.watch(folder).close()
     for number in range(1, 10):
         (folder / "file").write_text(f"{number}" * number)
-        while (said := reader.stdout.readline().strip()) == b"%d" % (number - 1) * (number - 1):
+        while (line := reader.stdout.readline().strip()) == b"%d" % (number - 1) * (number - 1):
             assert reader.poll() is None
-        assert said == b"%d" % number * number
+        assert line == b"%d" % number * number
     shared.galley.docker("rm", "-f", "reader")
     reader.wait(30)
     reader.stdout.close()
 
 
 def test_watchers_of_single_files(shared: Shared, folder: Path) -> None:
-    """A name that is gone as soon as it was changed: that of the change must not forget it."""
+    """Each file is deleted right after a change: the change's event must not drop the watch."""
     files = [folder / f"file{number}" for number in range(20)]
     for file in files:
         file.write_text("0")
     watcher = Watcher(shared.galley.docker_host, folder, *(f"/x/{file.name}" for file in files))
     for _ in range(100):
         files[0].write_text("1")
-        if watcher.says("MODIFY /x/file0", 0.3):
+        if watcher.reports("MODIFY /x/file0", 0.3):
             break
     for file in files:
         file.write_text("2")
@@ -186,66 +190,66 @@ def test_watchers_of_single_files(shared: Shared, folder: Path) -> None:
     watcher.close()
 
 
-def test_in_a_folder_that_is_shared_read_only(shared: Shared) -> None:
+def test_watchers_in_a_read_only_share(shared: Shared) -> None:
     folder = shared.root / "ro"
     (folder / "file").write_text("1")
     watcher = shared.watch(folder, mode="ro")
-    said = seen_of(watcher, folder, (folder / "file").unlink)
-    assert said == ["DELETE /x/file"]
+    events = events_of(watcher, folder, (folder / "file").unlink)
+    assert events == ["DELETE /x/file"]
     watcher.close()
 
 
-def test_a_thousand_at_once(watcher: Watcher, folder: Path) -> None:
+def test_a_thousand_files_at_once(watcher: Watcher, folder: Path) -> None:
     def work() -> None:
         for number in range(1000):
             (folder / f"n{number}").write_text("1")
 
-    said = seen_of(watcher, folder, work)
+    events = events_of(watcher, folder, work)
     for kind in ("CREATE", "CLOSE_WRITE,CLOSE"):
-        told = [line for line in said if line.startswith(f"{kind} ")]
-        assert told == [f"{kind} /x/n{number}" for number in range(1000)]
+        lines = [line for line in events if line.startswith(f"{kind} ")]
+        assert lines == [f"{kind} /x/n{number}" for number in range(1000)]
 
 
-def _loses_nothing(shared: Shared, folder: Path, name: str) -> None:
-    """Once it is told of one, a container is told of each change, soon and once."""
+def _check_every_event_arrives(shared: Shared, folder: Path, name: str) -> None:
+    """Once a container has seen one event, it sees each change soon and once."""
     made = [folder / f"sure{next(numbers)}" for _ in range(20)]
     for file in made:
         file.touch()
     lines = [f"/x/{file.name}".encode() for file in made]
 
-    def all_are_told() -> bool:
-        said = shared.galley.docker("logs", name).stdout.splitlines()
-        return [line for line in said if b"/sure" in line] == lines
+    def all_are_reported() -> bool:
+        stdout = shared.galley.docker("logs", name).stdout.splitlines()
+        return [line for line in stdout if b"/sure" in line] == lines
 
-    shared.galley.wait_for(all_are_told, "every change is told", 20.0)
+    shared.galley.wait_for(all_are_reported, "every change is reported", 20.0)
 
 
-def test_another_supervisor_goes_on(shared: Shared, folder: Path) -> None:
+def test_the_next_supervisor_reports_events(shared: Shared, folder: Path) -> None:
     words = ("run", "-d", "--name", "stays", "-v", f"{folder}:/x", WATCHER, "inotifywait")
     shared.galley.docker(*words, "-m", "-e", "create", "--format", "%w%f", "/x")
     process.end(shared.galley.supervisor_identity(), force=True)
     shared.galley.start()
 
-    def told() -> bool:
+    def is_reported() -> bool:
         (folder / f"new{next(numbers)}").touch()
         return b"/x/new" in shared.galley.docker("logs", "stays").stdout
 
-    shared.galley.wait_for(told, "the next supervisor tells of changes", SOON)
-    _loses_nothing(shared, folder, "stays")
+    shared.galley.wait_for(is_reported, "the next supervisor reports events", SOON)
+    _check_every_event_arrives(shared, folder, "stays")
     shared.galley.docker("rm", "-f", "stays")
 
 
-def test_another_machine_goes_on(shared: Shared, folder: Path) -> None:
+def test_the_next_machine_reports_events(shared: Shared, folder: Path) -> None:
     words = ["run", "-d", "--restart", "always", "--name", "again", "--stop-signal", "KILL"]
     words += ["-v", f"{folder}:/x", WATCHER]
     shared.galley.docker(*words, *("inotifywait", "-m", "-e", "create", "--format", "%w%f", "/x"))
     shared.galley.run("restart")
 
-    def told() -> bool:
+    def is_reported() -> bool:
         (folder / f"new{next(numbers)}").touch()
         return b"/x/new" in shared.galley.docker("logs", "again").stdout
 
-    shared.galley.wait_for(told, "the next machine is told of changes", SOON)
-    _loses_nothing(shared, folder, "again")
+    shared.galley.wait_for(is_reported, "the next machine reports events", SOON)
+    _check_every_event_arrives(shared, folder, "again")
     shared.galley.docker("rm", "-f", "again")
     assert shared.galley.status()["problems"] == []

@@ -22,13 +22,13 @@ DATA = "/var/lib/galley-data"
 
 @pytest.fixture
 def guest(galley: Galley) -> Iterator[Guest]:
-    made = way_in(galley)
+    made = connect_to_guest(galley)
     yield made
     made.close()
 
 
-def way_in(galley: Galley) -> Guest:
-    """One of our own, by ssh: the relay is the supervisor's."""
+def connect_to_guest(galley: Galley) -> Guest:
+    """Opens an ssh connection for the test: the agent stream is the supervisor's."""
     seen = QemuBackend().observe(galley.machine)
     assert seen.address is not None
     return SshGuest(seen.address, galley.machine.key, galley.machine.known_host, 10.0)
@@ -41,14 +41,14 @@ def agent(guest: Guest) -> Iterator[GuestAgent]:
     made.thaw()
 
 
-def test_who_writes_to_a_frozen_disk_waits_and_loses_nothing(
+def test_a_write_to_a_frozen_disk_waits_and_is_not_lost(
     galley: Galley, guest: Guest, agent: GuestAgent
 ) -> None:
     agent.freeze()
     agent.freeze()
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(guest.run, ("sh", "-c", f"echo kept > {DATA}/frozen.txt"), timeout=60)
-        held = galley.docker("ps", "--quiet")  # what only reads goes on
+        held = galley.docker("ps", "--quiet")  # reads are not blocked
         assert held.returncode == 0
         assert guest.run(("touch", "/run/elsewhere")).ok
         assert not writing.done()
@@ -58,46 +58,46 @@ def test_who_writes_to_a_frozen_disk_waits_and_loses_nothing(
     guest.run(("rm", f"{DATA}/frozen.txt"))
 
 
-def test_the_clock_is_set_to_ours_and_only_others_settings_are_told(
+def test_the_guests_clock_is_set_and_only_changes_by_others_are_reported(
     guest: Guest, agent: GuestAgent
 ) -> None:
     watch = agent.watch_clock()
-    told: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    reports: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def listen() -> None:
         while True:
             watch.wait()
-            told.put(True)
+            reports.put(True)
 
     with ThreadPoolExecutor(1) as pool:
         listening = pool.submit(listen)
         try:
             agent.set_time()
             agent.disk()
-            assert told.empty()
+            assert reports.empty()
             assert guest.run(("date", "-s", "@1000000000")).ok
-            assert told.get(timeout=20)
+            assert reports.get(timeout=20)
             agent.set_time()
             assert abs(_skew(guest)) < 0.5
             assert guest.run(("date", "-s", "@2000000000")).ok
-            assert told.get(timeout=20)
+            assert reports.get(timeout=20)
         finally:
             watch.close()
         agent.set_time()
         with pytest.raises(GuestUnreachable):
             listening.result(20)
-    assert told.empty()
+    assert reports.empty()
     assert abs(_skew(guest)) < 0.5
 
 
 def _skew(guest: Guest) -> float:
-    """Seconds by which the guest's clock is before ours, as well as one can see through ssh."""
+    """Seconds by which the guest's clock is ahead of the host's, as measured through ssh."""
     before = time.time()
-    said = float(guest.run(("sh", "-c", "echo $EPOCHREALTIME")).stdout)
-    return said - (before + time.time()) / 2
+    now = float(guest.run(("sh", "-c", "echo $EPOCHREALTIME")).stdout)
+    return now - (before + time.time()) / 2
 
 
-def test_memory_and_disk_are_what_the_guest_knows(
+def test_memory_and_disk_match_the_guests_own_figures(
     galley: Galley, guest: Guest, agent: GuestAgent
 ) -> None:
     memory = agent.memory()
@@ -113,7 +113,7 @@ def test_memory_and_disk_are_what_the_guest_knows(
     assert disk.used + disk.available < disk.size < galley.machine.data_disk.stat().st_size
 
 
-def test_what_is_deleted_and_trimmed_is_the_hosts_again(
+def test_a_trim_returns_deleted_files_space_to_the_host(
     galley: Galley, guest: Guest, agent: GuestAgent
 ) -> None:
     size = 100 << 20
@@ -131,7 +131,7 @@ def _blocks(galley: Galley) -> int:
     return galley.machine.data_disk.stat().st_blocks * 512
 
 
-def test_what_was_only_read_is_dropped_from_memory(guest: Guest, agent: GuestAgent) -> None:
+def test_a_reclaim_drops_the_page_cache(guest: Guest, agent: GuestAgent) -> None:
     made = f"dd if=/dev/zero of={DATA}/read bs=1M count=64 && sync && cat {DATA}/read > /dev/null"
     assert guest.run(("sh", "-c", made)).ok
     before = agent.memory()
@@ -142,22 +142,24 @@ def test_what_was_only_read_is_dropped_from_memory(guest: Guest, agent: GuestAge
     guest.run(("rm", f"{DATA}/read"))
 
 
-def test_what_containers_leave_in_the_page_cache_goes_while_they_run(
+def test_the_page_cache_of_running_containers_shrinks_by_itself(
     galley: Galley, agent: GuestAgent
 ) -> None:
-    """A part of it each time that the guest looks."""
+    """The guest agent drops a part of it in each interval."""
     fill = "busybox dd if=/dev/zero of=/f bs=1M count=256; sync; echo filled; exec sleep 600"
     name = galley.docker("run", "-d", "--init", IMAGE, "sh", "-c", fill).stdout.decode().strip()
     galley.wait_for(lambda: b"filled" in galley.docker("logs", name).stdout, "a file is cached")
     filled = agent.memory()
-    galley.wait_for(lambda: filled.cached - agent.memory().cached > 48 << 20, "it is dropped")
+    galley.wait_for(
+        lambda: filled.cached - agent.memory().cached > 48 << 20, "the page cache shrinks"
+    )
     assert agent.memory().free - filled.free > 32 << 20
     galley.docker("rm", "--force", name)
 
 
 def test_a_killed_agent_is_started_again(galley: Galley, guest: Guest, agent: GuestAgent) -> None:
     assert guest.run(("killall", "-9", "keeper")).ok
-    galley.wait_for(lambda: _answers(agent), "it answers again")
+    galley.wait_for(lambda: _answers(agent), "the agent answers again")
     agent.freeze()
     agent.thaw()
 
@@ -170,32 +172,32 @@ def _answers(agent: GuestAgent) -> bool:
 
 
 @pytest.mark.parametrize("seconds", [-3600, 3600])
-def test_a_clock_that_is_an_hour_wrong_is_right_within_seconds(
+def test_a_clock_an_hour_off_is_corrected_within_seconds(
     galley: Galley, guest: Guest, seconds: int
 ) -> None:
-    """The supervisor sees to it; who sets the clock is a container, as anybody could."""
+    """A privileged container sets the clock wrong; the supervisor corrects it."""
     skew = f"date -s @$(($(date +%s) + {seconds}))"
     done = galley.docker("run", "--rm", "--privileged", IMAGE, "sh", "-c", skew)
     assert not done.stderr, "the clock could not be set"  # it may be right before it is read again
-    _is_right(guest)
+    _check_clock(guest)
 
 
-def test_after_a_suspend_the_clock_is_right_within_seconds(galley: Galley) -> None:
+def test_after_a_suspend_the_clock_is_corrected_within_seconds(galley: Galley) -> None:
     galley.run("suspend")
     galley.start()
-    guest = way_in(galley)
-    _is_right(guest)
+    guest = connect_to_guest(galley)
+    _check_clock(guest)
     guest.close()
 
 
-def _is_right(guest: Guest) -> None:
+def _check_clock(guest: Guest) -> None:
     began = time.monotonic()
     while abs(_skew(guest)) > 0.1:
         assert time.monotonic() - began < 5
 
 
 def agent_of_version(version: int, folder: Path) -> bytes:
-    """The stream's program of another Galley. Version 1 has neither HELLO nor ssh."""
+    """The relay of another Galley version. Version 1 has neither HELLO nor ssh."""
     for file in ("relay.c", "targets.h", "own.h"):
         text = (FILES / "source" / file).read_text()
         text = text.replace("VERSION = 2,", f"VERSION = {version},")
@@ -223,7 +225,7 @@ def test_a_machine_of_another_version_runs_on_until_it_is_restarted(
     replace = f"mount -o exec,bind /run/other-agent {program} && killall relay"
     assert guest.run(("sh", "-c", replace)).ok
     galley.run("restart", "--supervisor")
-    galley.wait_for(lambda: galley.status()["state"] == "running", "it is adopted")
+    galley.wait_for(lambda: galley.status()["state"] == "running", "the machine is adopted")
     assert problems(galley) == ["GuestOutdated"]
     assert "galley restart" in galley.run("status").stdout.decode()
     assert galley.run("shell", "echo", "there").stdout == b"there\n"

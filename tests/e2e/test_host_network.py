@@ -29,7 +29,7 @@ while True:
 
 
 def _listen(galley: Galley, name: str, *listeners: str) -> None:
-    """A container with a server on each of them: a port, or an address and a port."""
+    """Runs a container with a server on each listener: a port, or an address and a port."""
     servers = " & ".join(f"busybox httpd -f -p {each} -h /" for each in listeners)
     script = f"echo served > /index.html; {servers} & sleep 1000"
     galley.docker("run", "-d", "--name", name, "--network", "host", IMAGE, "sh", "-c", script)
@@ -57,46 +57,48 @@ def _setting_off(galley: Galley) -> Iterator[None]:
         galley.run("settings", "set", "host_network_ports", "true")
 
 
-def test_what_listens_is_reachable_as_long_as_it_does(galley: Galley, port: int) -> None:
-    """On every address of the guest or on its loopback; the guest's own ports are not carried."""
+def test_a_port_is_open_while_a_host_network_container_listens(galley: Galley, port: int) -> None:
+    """On all guest addresses or its loopback; the guest's own ports are not forwarded."""
     inner, later = net.free_port(), net.free_port()
     _listen(galley, "web", str(port), f"127.0.0.1:{inner}")
     galley.wait_for(lambda: _serves(port, inner), "both answer")
     assert _listed(galley) == {("web", at, each) for at in BOTH for each in (port, inner)}
     serve = f"echo $$ > /later; exec busybox httpd -f -p {later} -h /"
     galley.docker("exec", "-d", "web", "sh", "-c", serve)
-    galley.wait_for(lambda: _serves(later), "one that begins later answers")
+    galley.wait_for(lambda: _serves(later), "a later listener answers")
     galley.docker("exec", "web", "sh", "-c", "kill $(cat /later)")
-    galley.wait_for(lambda: _is_free(later), "its port is closed with it")
+    galley.wait_for(lambda: _is_free(later), "its port is closed")
     with _setting_off(galley):
         assert _is_free(port)
         assert _listed(galley) == set()
     galley.wait_for(lambda: _serves(port, inner), "both answer again")
     os.kill(galley.supervisor_identity().pid, signal.SIGKILL)
     galley.start()
-    galley.wait_for(lambda: _serves(port, inner), "the next supervisor carries them")
+    galley.wait_for(lambda: _serves(port, inner), "the next supervisor forwards them")
     galley.run("suspend")
     assert _is_free(port)
     galley.start()
-    assert _serves(port, inner), "they are open when the machine is back"
+    assert _serves(port, inner), "they are open after the resume"
     galley.docker("rm", "-f", "web")
     galley.wait_for(lambda: _is_free(port) and _is_free(inner), "the ports are closed")
 
 
-def test_a_port_that_is_not_to_be_had_is_told_and_others_work(galley: Galley, port: int) -> None:
+def test_a_port_that_cannot_be_forwarded_is_reported_and_others_work(
+    galley: Galley, port: int
+) -> None:
     only_ipv6 = net.free_port()
     with _taken() as taken:
         _listen(galley, "web", str(port), str(taken), f"[::1]:{only_ipv6}")
-        galley.wait_for(lambda: _serves(port), "another port of it answers")
-        galley.wait_for(lambda: len(_problems(galley)) == 2, "the problems are told")
-        told = _problems(galley)
-        assert "is already in use by" in told["127.0.0.1", taken]
-        assert f"(pid {os.getpid()})" in told["127.0.0.1", taken]
-        assert "IPv6 only" in told["::1", only_ipv6]
-        assert _answers("::1", taken), "only one address of it is taken"
+        galley.wait_for(lambda: _serves(port), "the container's free port answers")
+        galley.wait_for(lambda: len(_problems(galley)) == 2, "the problems are reported")
+        problems = _problems(galley)
+        assert "is already in use by" in problems["127.0.0.1", taken]
+        assert f"(pid {os.getpid()})" in problems["127.0.0.1", taken]
+        assert "IPv6 only" in problems["::1", only_ipv6]
+        assert _answers("::1", taken), "the port is taken on one address only"
 
 
-def test_udp_is_carried(galley: Galley, port: int) -> None:
+def test_udp_ports_are_forwarded(galley: Galley, port: int) -> None:
     inner = net.free_port()
     galley.docker("import", "--change", "ENV PYTHONHOME=/", "-", PYTHON, stdin=scripts_tar())
     words = ["run", "-d", "--name", "udp", "--network", "host", PYTHON, "python", "-S", "-c"]

@@ -1,4 +1,4 @@
-"""Start, `docker run`, look, stop: the first steps of every user."""
+"""A user's first steps: start, `docker run`, status and logs, stop."""
 
 import json
 import re
@@ -8,16 +8,16 @@ from tests.e2e.galley import IMAGE, Galley
 
 
 def test_docker_run_answers_through_our_socket(galley: Galley) -> None:
-    said = galley.docker("run", "--rm", IMAGE, "echo", "hello from the kitchen")
-    assert said.stdout == b"hello from the kitchen\n"
+    done = galley.docker("run", "--rm", IMAGE, "echo", "hello from the kitchen")
+    assert done.stdout == b"hello from the kitchen\n"
 
 
-def test_stdin_is_closed_half_way(galley: Galley) -> None:
-    said = galley.docker("run", "--rm", "-i", IMAGE, "cat", stdin=b"x")
-    assert said.stdout == b"x"
+def test_docker_run_sees_the_end_of_stdin(galley: Galley) -> None:
+    done = galley.docker("run", "--rm", "-i", IMAGE, "cat", stdin=b"x")
+    assert done.stdout == b"x"
 
 
-def test_exit_codes_come_through(galley: Galley) -> None:
+def test_exit_codes_are_passed_on(galley: Galley) -> None:
     assert galley.docker("run", "--rm", IMAGE, "sh", "-c", "exit 7", check=False).returncode == 7
     assert (
         galley.run("docker", "run", "--rm", IMAGE, "sh", "-c", "exit 8", check=False).returncode
@@ -26,7 +26,7 @@ def test_exit_codes_come_through(galley: Galley) -> None:
     assert galley.run("shell", "sh", "-c", "exit 9", check=False).returncode == 9
 
 
-def test_a_build_goes_through(galley: Galley, tmp_path_factory: object) -> None:
+def test_an_image_can_be_built(galley: Galley, tmp_path_factory: object) -> None:
     context = galley.home.root / "context"
     context.mkdir(exist_ok=True)
     (context / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo built > /made\nCMD cat /made\n")
@@ -42,15 +42,15 @@ def test_compose_and_buildx_are_in_the_machine(galley: Galley) -> None:
     assert re.search(rb"buildx v?\d+\.\d+", buildx)
 
 
-def test_a_network_whose_module_is_not_loaded_yet(galley: Galley) -> None:
-    """The kernel of the guest has to find modprobe by itself: macvlan, and dummy as its parent."""
+def test_a_network_driver_loads_its_kernel_module(galley: Galley) -> None:
+    """The guest's kernel must find modprobe for macvlan and for dummy, its parent."""
     galley.docker("network", "create", "--driver", "macvlan", "far")
-    said = galley.docker("run", "--rm", "--network", "far", IMAGE, "echo", "there")
-    assert said.stdout == b"there\n"
+    done = galley.docker("run", "--rm", "--network", "far", IMAGE, "echo", "there")
+    assert done.stdout == b"there\n"
     galley.docker("network", "rm", "far")
 
 
-def test_status_tells_everything(galley: Galley) -> None:
+def test_the_status_of_a_running_engine(galley: Galley) -> None:
     status = galley.status()
     assert status["state"] == "running"
     assert status["backend"] == "qemu"
@@ -67,11 +67,11 @@ def test_status_tells_everything(galley: Galley) -> None:
 
 
 def test_the_context_is_ours_and_current(galley: Galley) -> None:
-    """As docker itself takes it, without a word about which one."""
+    """docker uses it without an option or a variable."""
     environment = {name: galley.env[name] for name in galley.env if name != "DOCKER_CONTEXT"}
     words = ["docker", "context", "inspect"]
-    said = subprocess.run(words, env=environment, check=True, capture_output=True).stdout
-    (current,) = json.loads(said)
+    stdout = subprocess.run(words, env=environment, check=True, capture_output=True).stdout
+    (current,) = json.loads(stdout)
     assert current["Metadata"]["GalleyHome"] == str(galley.home.root)
     assert current["Endpoints"]["docker"]["Host"] == galley.docker_host
 
@@ -87,8 +87,8 @@ def test_the_socket_is_private_and_answers_while_the_engine_is_down(fresh: Galle
     fresh.start()
     assert fresh.home.docker_socket.stat().st_mode & 0o777 == 0o600
     fresh.run("stop")
-    said = fresh.docker("ps", check=False)
-    assert said.returncode != 0
-    assert b"Galley's engine is stopped" in said.stderr
-    assert b"galley start" in said.stderr
+    done = fresh.docker("ps", check=False)
+    assert done.returncode != 0
+    assert b"Galley's engine is stopped" in done.stderr
+    assert b"galley start" in done.stderr
     assert not fresh.machines()

@@ -1,4 +1,4 @@
-"""Names in containers: this computer's own, and all that it resolves, in every kind of network.
+"""Names in containers: this computer's own names, and all that it resolves, on every network.
 
 A web server listens on 127.0.0.1 of this computer, and only there.
 """
@@ -14,24 +14,24 @@ from tests.e2e.galley import IMAGE, SERVE, Galley
 from tests.e2e.servers import served
 
 HOST = "host.docker.internal"
-SAID = b"served by the host"
+PAGE = b"served by the host"
 SERVED = b"served\n"
 
 
 class Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", str(len(SAID)))
+        self.send_header("Content-Length", str(len(PAGE)))
         self.end_headers()
-        self.wfile.write(SAID)
+        self.wfile.write(PAGE)
 
     def log_message(self, *words: object) -> None:
-        """Nobody reads it."""
+        """Logs nothing."""
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Of the web server."""
+    """The web server's port."""
     with served(ThreadingHTTPServer(("127.0.0.1", 0), Page)) as found:
         yield found
 
@@ -52,27 +52,31 @@ def run(galley: Galley, *words: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", [HOST, "gateway.docker.internal"])
-def test_on_the_default_network(galley: Galley, port: int, name: str) -> None:
-    assert run(galley, IMAGE, *fetch(name, port)) == SAID
+def test_the_host_is_reachable_on_the_default_network(galley: Galley, port: int, name: str) -> None:
+    assert run(galley, IMAGE, *fetch(name, port)) == PAGE
 
 
-def test_on_a_network_of_the_users(galley: Galley, port: int, network: str) -> None:
-    assert run(galley, f"--network={network}", IMAGE, *fetch(HOST, port)) == SAID
+def test_the_host_is_reachable_on_a_user_defined_network(
+    galley: Galley, port: int, network: str
+) -> None:
+    assert run(galley, f"--network={network}", IMAGE, *fetch(HOST, port)) == PAGE
 
 
-def test_on_the_machines_own_network(galley: Galley, port: int) -> None:
-    assert run(galley, "--network=host", IMAGE, *fetch(HOST, port)) == SAID
+def test_the_host_is_reachable_on_the_host_network(galley: Galley, port: int) -> None:
+    assert run(galley, "--network=host", IMAGE, *fetch(HOST, port)) == PAGE
 
 
-@pytest.mark.parametrize("given", ["host-gateway", "10.0.2.2"])
-def test_by_a_name_of_the_users(galley: Galley, port: int, given: str) -> None:
-    words = (f"--add-host=here:{given}", IMAGE, *fetch("here", port))
-    assert run(galley, *words) == SAID
+@pytest.mark.parametrize("target", ["host-gateway", "10.0.2.2"])
+def test_the_host_is_reachable_by_a_name_of_add_host(
+    galley: Galley, port: int, target: str
+) -> None:
+    words = (f"--add-host=here:{target}", IMAGE, *fetch("here", port))
+    assert run(galley, *words) == PAGE
 
 
 @pytest.fixture
 def named(galley: Galley, network: str) -> Iterator[str]:
-    """A web server on the default network and on one of the user's, with local names."""
+    """A web server on the default and on a user-defined network, with `local_names` on."""
     galley.run("settings", "set", "local_names", "true")
     galley.docker("run", "-d", "--name", "web", IMAGE, "sh", "-c", SERVE)
     galley.docker("network", "connect", network, "web")
@@ -81,52 +85,58 @@ def named(galley: Galley, network: str) -> Iterator[str]:
     galley.run("settings", "set", "local_names", "false")
 
 
-def known(galley: Galley, name: str, *words: str) -> bool:
-    asked = galley.docker("run", "--rm", *words, IMAGE, *fetch(name, 80), check=False)
-    return asked.stdout == SERVED
+def is_served(galley: Galley, name: str, *words: str) -> bool:
+    done = galley.docker("run", "--rm", *words, IMAGE, *fetch(name, 80), check=False)
+    return done.stdout == SERVED
 
 
-def test_containers_find_each_other(galley: Galley, named: str, network: str) -> None:
-    """Each by the address on the network that it asks from; nobody, once that is switched off."""
-    galley.wait_for(lambda: known(galley, named), "it is found on the default network")
+def test_containers_resolve_each_other_by_local_name(
+    galley: Galley, named: str, network: str
+) -> None:
+    """Each name gives the address on the client's network; none resolves once it is off."""
+    galley.wait_for(lambda: is_served(galley, named), "it resolves on the default network")
     own = f"--network={network}"
-    galley.wait_for(lambda: known(galley, named, own), "it is found on the user's network")
-    galley.wait_for(lambda: known(galley, named, "--network=host"), "it is found by the machine")
+    galley.wait_for(
+        lambda: is_served(galley, named, own), "it resolves on the user-defined network"
+    )
+    galley.wait_for(
+        lambda: is_served(galley, named, "--network=host"), "it resolves in the machine"
+    )
     galley.docker("rename", "web", "other")
-    galley.wait_for(lambda: known(galley, "other.galley.local"), "by its new name")
+    galley.wait_for(lambda: is_served(galley, "other.galley.local"), "the new name resolves")
     galley.docker("rename", "other", "web")
     galley.run("settings", "set", "local_names", "false")
     lookup = ("run", "--rm", IMAGE, "busybox", "nslookup", named)
     galley.wait_for(
-        lambda: b"NXDOMAIN" in galley.docker(*lookup, check=False).stdout, "nobody is found"
+        lambda: b"NXDOMAIN" in galley.docker(*lookup, check=False).stdout, "no name resolves"
     )
 
 
-def test_in_builds(galley: Galley, port: int, tmp_path: Path) -> None:
-    """By BuildKit, of which the machine has a client, and by the builder that came before."""
-    lines = f"FROM {IMAGE}\nRUN {' '.join(fetch(HOST, port))} > /said\nRUN cat /said\n"
+def test_builds_reach_the_host(galley: Galley, port: int, tmp_path: Path) -> None:
+    """With BuildKit, through the machine's own buildx, and with the legacy builder."""
+    lines = f"FROM {IMAGE}\nRUN {' '.join(fetch(HOST, port))} > /page\nRUN cat /page\n"
     build = ("docker", "buildx", "build", "--progress=plain", "--no-cache", "-")
     done = galley.run("shell", *build, stdin=lines.encode())
-    assert SAID in done.stdout + done.stderr
+    assert PAGE in done.stdout + done.stderr
     (tmp_path / "Dockerfile").write_text(lines)
     words = ("build", "--no-cache", str(tmp_path))
     galley.env["DOCKER_BUILDKIT"] = "0"
     try:
-        assert SAID in galley.docker(*words).stdout
+        assert PAGE in galley.docker(*words).stdout
     finally:
         del galley.env["DOCKER_BUILDKIT"]
 
 
-def test_it_has_no_address_of_another_kind(galley: Galley) -> None:
-    """A name that exists: asked for its IPv6 address it has none, and is not unknown."""
-    asked = (IMAGE, "busybox", "nslookup")
-    assert b"NXDOMAIN" not in run(galley, *asked, "-type=aaaa", HOST)
-    done = galley.docker("run", "--rm", *asked, "nobody.docker.internal", check=False)
+def test_the_hosts_name_has_no_ipv6_address(galley: Galley) -> None:
+    """An AAAA query for it gets an empty answer, not NXDOMAIN."""
+    lookup = (IMAGE, "busybox", "nslookup")
+    assert b"NXDOMAIN" not in run(galley, *lookup, "-type=aaaa", HOST)
+    done = galley.docker("run", "--rm", *lookup, "nobody.docker.internal", check=False)
     assert b"NXDOMAIN" in done.stdout
 
 
-def test_what_this_computer_resolves(galley: Galley) -> None:
-    """By its resolver, whose answer about a name that cannot be is the same on both sides."""
+def test_a_container_gets_the_answer_of_the_hosts_resolver(galley: Galley) -> None:
+    """An invalid name gets the same answer on the host and in a container."""
     with pytest.raises(socket.gaierror) as caught:
         socket.getaddrinfo("name.invalid.", 80)
     done = galley.docker("run", "--rm", IMAGE, "busybox", "nslookup", "name.invalid.", check=False)
@@ -134,7 +144,7 @@ def test_what_this_computer_resolves(galley: Galley) -> None:
 
 
 def test_the_resolver_leaves_its_port_to_containers(galley: Galley) -> None:
-    """Whoever publishes a name server of its own gets port 53 of the machine."""
+    """A container that publishes a name server gets port 53 of the machine."""
     free = ("-p", "53:53/udp", "-p", "53:53/tcp")
     galley.docker("create", "--name", "names", *free, IMAGE, "sleep", "100000")
     try:
@@ -144,18 +154,20 @@ def test_the_resolver_leaves_its_port_to_containers(galley: Galley) -> None:
         galley.docker("rm", "-f", "names")
 
 
-def test_a_container_that_starts_with_the_engine_finds_the_host(galley: Galley, port: int) -> None:
+def test_a_container_that_starts_with_the_engine_reaches_the_host(
+    galley: Galley, port: int
+) -> None:
     again = ("run", "-d", "--name", "early", "--restart", "always", IMAGE, "sh", "-c")
     galley.docker(
         *again, f"{' '.join(fetch(HOST, port))} && echo || echo failed; exec sleep 100000"
     )
-    galley.wait_for(lambda: bool(said(galley, "early")), "the first start")
+    galley.wait_for(lambda: bool(fetched(galley, "early")), "the first start")
     galley.run("restart")
-    galley.wait_for(lambda: len(said(galley, "early")) == 2, "the start with the engine")
-    assert said(galley, "early") == [SAID, SAID]
+    galley.wait_for(lambda: len(fetched(galley, "early")) == 2, "the start with the engine")
+    assert fetched(galley, "early") == [PAGE, PAGE]
     galley.docker("rm", "-f", "early")
 
 
-def said(galley: Galley, name: str) -> list[bytes]:
-    """What the container has fetched so far, line by line."""
+def fetched(galley: Galley, name: str) -> list[bytes]:
+    """The lines that the container has fetched so far."""
     return galley.docker("logs", name).stdout.splitlines()

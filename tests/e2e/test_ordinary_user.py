@@ -1,7 +1,7 @@
 """All of Galley as an ordinary user; the other tests run as root.
 
-Folders are shared over SFTP, where ids that are lent are no help; how virtiofs serves an ordinary
-user is shown by tests/contract/test_qemu_shares.py.
+Folders are shared over SFTP, which does not use subordinate ids; tests/contract/test_qemu_shares.py
+tests virtiofs for an ordinary user.
 """
 
 import os
@@ -28,7 +28,7 @@ def galley(ordinary_user: OrdinaryUser) -> Iterator[Galley]:
     code = ordinary_user.show(ROOT, "code")
     python = ordinary_user.show(Path(sys.prefix), "python")
     ordinary_user.call("galley-of-ann", f"{python}/bin/python -m engine.cli")
-    images = ordinary_user.folder / "images"  # of her own: root's are root's
+    images = ordinary_user.folder / "images"  # the user's own copy: root's belong to root
     shutil.copytree(guest_image(), images / guest_image().name)
     made = Galley(ordinary_user.folder / "home", images, ["galley-of-ann"])
     made.env |= {"PYTHONPATH": str(code), "HOME": str(ordinary_user.folder)}
@@ -48,7 +48,7 @@ def folder(ordinary_user: OrdinaryUser) -> Path:
     return made
 
 
-def test_the_whole_path(galley: Galley, folder: Path) -> None:
+def test_an_ordinary_user_can_share_run_suspend_and_stop(galley: Galley, folder: Path) -> None:
     galley.run("settings", "set", "shares", str(folder))
     galley.run("settings", "set", "share_by", "sftp")
     galley.start()
@@ -75,11 +75,11 @@ def test_the_whole_path(galley: Galley, folder: Path) -> None:
         lambda: galley.run("suspend"),
     )
     for end in ends:
-        galley.wait_for((folder / "sealed").exists, "it writes to what nobody may write")
+        galley.wait_for((folder / "sealed").exists, "the container writes to a read-only file")
         end()
         galley.start()
         size = (folder / "sealed").stat().st_size
-        galley.wait_for(partial(is_larger, folder / "sealed", size), "it writes on")
+        galley.wait_for(partial(is_larger, folder / "sealed", size), "the container writes on")
         assert (folder / "sealed").stat().st_mode & 0o777 == 0o444
     galley.docker("rm", "-f", "keeps")
     galley.run("stop")

@@ -1,4 +1,4 @@
-"""Where ports are published is a setting: at its address, and nowhere else."""
+"""The setting `port_address`: ports are published at its address only."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.galley import IMAGE, SOON, Galley
 from vm.host import net
 
-USUAL, OTHER = "127.0.0.1", "127.0.0.2"  # two of the many that every Linux has
+USUAL, OTHER = "127.0.0.1", "127.0.0.2"  # two loopback addresses, which every Linux has
 BOTH = (USUAL, "::1")
 
 
@@ -47,22 +47,22 @@ def test_ports_are_published_at_the_address_of_the_setting(elsewhere: Galley) ->
     ]
 
 
-def test_a_port_that_is_taken_elsewhere_is_free_there(elsewhere: Galley) -> None:
+def test_a_port_taken_on_another_address_is_free_at_the_settings_address(elsewhere: Galley) -> None:
     with socket.create_server((USUAL, 0)) as holder:
         port = holder.getsockname()[1]
         serve(elsewhere, "web", port)
         elsewhere.wait_for(lambda: answers(OTHER, port), "the server answers")
     with socket.create_server((OTHER, 0)) as holder:
-        code, said = serve(elsewhere, "next", holder.getsockname()[1], check=False)
+        code, stderr = serve(elsewhere, "next", holder.getsockname()[1], check=False)
         assert code != 0
-        assert f"{holder.getsockname()[1]}" in said
+        assert f"{holder.getsockname()[1]}" in stderr
 
 
-def test_what_runs_moves_with_the_setting(elsewhere: Galley) -> None:
+def test_a_restarted_container_publishes_at_the_new_address(elsewhere: Galley) -> None:
     port = net.free_port()
     serve(elsewhere, "web", port)
     elsewhere.run("settings", "set", "port_address", USUAL)
     elsewhere.docker("restart", "-t", "0", "web")
     for address in BOTH:
         elsewhere.wait_for(partial(answers, address, port), f"it answers on {address}")
-    elsewhere.wait_for(lambda: net.is_free(OTHER, port), "it has left the other one", SOON)
+    elsewhere.wait_for(lambda: net.is_free(OTHER, port), "the old address is free", SOON)

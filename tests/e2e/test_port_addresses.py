@@ -1,4 +1,4 @@
-"""Ports published on one address of this computer, or on every one; each leads to its container."""
+"""Ports published on one address of this computer or on all; each leads to its own container."""
 
 import json
 import os
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_containers")
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """One that this computer has, as its address in a LAN would be, and the machine has not."""
+    """An address of this computer that the machine does not have, like one in a LAN."""
     words = ("198.51.100.1/32", "dev", "lo")
     subprocess.run(("ip", "address", "add", *words), check=True)
     yield "198.51.100.1"
@@ -29,13 +29,13 @@ def _url(address: str, port: int) -> str:
 
 
 def _serve(galley: Galley, name: str, address: str, port: int) -> None:
-    """A container that says its name there."""
+    """Runs a container that serves its name at this address."""
     serve = f"echo {name} > /index.html; exec busybox httpd -f -p 80 -h /"
     words = ("run", "-d", "--name", name, "-p", f"{_url(address, port)}:80", IMAGE)
     galley.docker(*words, "sh", "-c", serve)
 
 
-def _says(address: str, port: int) -> str:
+def _name_served(address: str, port: int) -> str:
     try:
         with urllib.request.urlopen(f"http://{_url(address, port)}/", timeout=10) as reply:
             return str(reply.read().decode().strip())
@@ -58,36 +58,38 @@ def _listed(galley: Galley) -> set[tuple[str, str, int]]:
     }
 
 
-def test_an_address_that_only_this_computer_has(galley: Galley, port: int, address: str) -> None:
+def test_a_port_on_a_lan_address_of_this_computer(galley: Galley, port: int, address: str) -> None:
     _serve(galley, "lan", address, port)
-    galley.wait_for(lambda: _says(address, port) == "lan", "the port answers")
+    galley.wait_for(lambda: _name_served(address, port) == "lan", "the port answers")
     assert _listed(galley) == {("lan", address, port)}
     assert net.is_free("127.0.0.1", port)
-    said = _refused(galley, "198.51.100.9", port)
-    assert "Check that the address belongs to this computer" in said
+    stderr = _refused(galley, "198.51.100.9", port)
+    assert "Check that the address belongs to this computer" in stderr
 
 
 @pytest.mark.parametrize("every", ["0.0.0.0", "::"])
-def test_every_address(galley: Galley, port: int, every: str, address: str) -> None:
+def test_a_port_on_every_address(galley: Galley, port: int, every: str, address: str) -> None:
     _serve(galley, "every", every, port)
     assert _listed(galley) == {("every", every, port)}
     found = ("::1",) if every == "::" else ("127.0.0.1", address)
-    galley.wait_for(lambda: {_says(one, port) for one in found} == {"every"}, "it answers on each")
+    galley.wait_for(
+        lambda: {_name_served(one, port) for one in found} == {"every"}, "it answers on each"
+    )
 
 
-def test_one_port_on_each_address_is_another_containers(galley: Galley, port: int) -> None:
-    """As dockerd has it on a computer of its own; also when they and the supervisor start again."""
+def test_containers_can_share_a_port_on_different_addresses(galley: Galley, port: int) -> None:
+    """As with a native dockerd; also after a restart of a container and of the supervisor."""
     containers = {"one": "127.0.0.1", "two": "127.0.0.2", "six": "::1"}
     for name, address in containers.items():
         _serve(galley, name, address, port)
 
-    def each_says_its_name() -> bool:
-        return all(_says(address, port) == name for name, address in containers.items())
+    def each_serves_its_name() -> bool:
+        return all(_name_served(address, port) == name for name, address in containers.items())
 
-    galley.wait_for(each_says_its_name, "each says its own name")
-    said = _refused(galley, "::1", port)
-    assert f"Port {port}/tcp on ::1 is already published by the container six." in said
+    galley.wait_for(each_serves_its_name, "each serves its own name")
+    stderr = _refused(galley, "::1", port)
+    assert f"Port {port}/tcp on ::1 is already published by the container six." in stderr
     galley.docker("restart", "-t", "0", "two")
     os.kill(galley.supervisor_identity().pid, signal.SIGKILL)
     galley.start()
-    galley.wait_for(each_says_its_name, "they do, whoever was dead")
+    galley.wait_for(each_serves_its_name, "each serves its own name again")

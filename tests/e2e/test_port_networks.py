@@ -1,4 +1,4 @@
-"""Ports of containers on several networks: they answer wherever they are published, as ever."""
+"""Published ports of containers on several networks answer on each address."""
 
 from collections.abc import Iterator
 
@@ -24,27 +24,27 @@ def networks(galley: Galley) -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.usefixtures("networks")
-def test_back_and_front_in_either_order_joined_and_left_while_it_runs(galley: Galley) -> None:
+def test_ports_answer_while_a_container_joins_and_leaves_networks(galley: Galley) -> None:
     one, every, six = ports = [net.free_port() for _ in range(3)]
     published = (f"--publish=127.0.0.1:{one}:80", f"-p{every}:80", f"-p[::1]:{six}:80")
     words = ("--name=web", "--network=a-back", *published)
     galley.docker("create", *words, IMAGE, "sh", "-c", SERVE)
     galley.docker("network", "connect", "c-front", "web")
     galley.docker("start", "web")
-    there = [("127.0.0.1", one), ("127.0.0.1", every), ("::1", every), ("::1", six)]
+    addresses = [("127.0.0.1", one), ("127.0.0.1", every), ("::1", every), ("::1", six)]
 
     def all_answer(after: str) -> None:
-        galley.wait_for(lambda: all(_answers(*each) for each in there), f"they answer {after}")
+        galley.wait_for(lambda: all(_answers(*each) for each in addresses), f"they answer {after}")
 
-    all_answer("behind an internal network")
+    all_answer("with an internal network first")
     galley.docker("network", "connect", "b-front", "web")
-    all_answer("when another network comes before")
+    all_answer("when another network comes first")
     galley.docker("network", "disconnect", "a-back", "web")
     galley.docker("network", "connect", "z-back", "web")
     galley.docker("network", "disconnect", "b-front", "web")
-    all_answer("when that has been left again")
+    all_answer("after leaving that network")
     galley.docker("network", "disconnect", "c-front", "web")
-    galley.wait_for(lambda: not _listed(galley), "none is published on an internal one", SOON)
+    galley.wait_for(lambda: not _listed(galley), "no port is published on internal networks", SOON)
     assert all(net.is_free("127.0.0.1", port) for port in ports)
     galley.docker("network", "connect", "b-front", "web")
-    all_answer("with a way out again")
+    all_answer("with an external network again")

@@ -1,4 +1,4 @@
-"""Published ports: open when `docker run` returns, refused when taken, and as long as it runs."""
+"""Published ports: open from `docker run`'s return to the container's end; a taken port fails."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ while True:
 
 
 def _is_open(address: str, port: int) -> bool:
-    """Once, and now."""
+    """Whether one connection attempt succeeds."""
     try:
         socket.create_connection((address, port), timeout=10).close()
     except OSError:
@@ -71,9 +71,9 @@ def _listed(galley: Galley) -> set[tuple[str, str, int]]:
     }
 
 
-def bindings(asking: Client, container: str) -> set[int]:
-    said: Any = asking.ask("GET", f"/containers/{container}/json")[1]
-    ports = said["NetworkSettings"]["Ports"].values()
+def host_ports(client: Client, container: str) -> set[int]:
+    inspected: Any = client.ask("GET", f"/containers/{container}/json")[1]
+    ports = inspected["NetworkSettings"]["Ports"].values()
     return {int(each["HostPort"]) for bindings in ports for each in bindings}
 
 
@@ -106,7 +106,7 @@ def test_a_port_follows_its_container(galley: Galley, port: int) -> None:
 
 
 @pytest.mark.parametrize("address", BOTH)
-def test_a_port_with_an_address_of_its_own(galley: Galley, port: int, address: str) -> None:
+def test_a_port_published_on_one_address(galley: Galley, port: int, address: str) -> None:
     host = f"[{address}]" if ":" in address else address
     _serve(galley, "local", "-p", f"{host}:{port}:80")
     galley.wait_for(lambda: _answers(address, port), "the port answers")
@@ -117,8 +117,8 @@ def test_a_port_with_an_address_of_its_own(galley: Galley, port: int, address: s
     galley.wait_for(lambda: _is_free(port), "the port is closed", SOON)
 
 
-def test_ports_of_dockers_choice_and_many_of_one_container(galley: Galley) -> None:
-    first = 31000  # below those that this computer hands out
+def test_ports_chosen_by_dockerd_and_port_ranges(galley: Galley) -> None:
+    first = 31000  # below this computer's ephemeral ports
     words = ["-p", "80", "-p", "81/udp", "-p", f"{first}-{first + 29}:{first}-{first + 29}"]
     _serve(galley, "many", *words)
     chosen = int(galley.docker("port", "many", "80").stdout.split()[0].rsplit(b":", 1)[1])
@@ -151,26 +151,26 @@ def test_a_compose_project_with_thirty_ports(galley: Galley, tmp_path: Path) -> 
     galley.wait_for(lambda: all(_is_free(port) for port in ports), "all are closed", SOON)
 
 
-def test_who_hears_of_a_start_finds_the_ports_open(galley: Galley) -> None:
-    """Many at once, each with a port of its own and one of dockerd's choice."""
+def test_the_ports_are_open_when_the_start_event_arrives(galley: Galley) -> None:
+    """For many containers at once, each with a fixed port and one that dockerd chooses."""
     misses: list[str] = []
     seen: list[str] = []
     ports = [net.free_port() for _ in range(MANY)]
     ready = threading.Event()
 
     def listen() -> None:
-        client, asking = Client(galley.home.docker_socket), Client(galley.home.docker_socket)
+        client, inspector = Client(galley.home.docker_socket), Client(galley.home.docker_socket)
         client.request("GET", '/events?filters={"event":["start"]}')
         events = client.getresponse()
         ready.set()
         while len(seen) < MANY:
             container = json.loads(events.readline())["id"]
-            found = bindings(asking, container)
+            found = host_ports(inspector, container)
             misses.extend(f"{port}" for port in found if not _is_open("127.0.0.1", port))
             misses.extend(["no two ports"] if len(found) != 2 else [])
             seen.append(container)
         client.close()
-        asking.close()
+        inspector.close()
 
     listening = threading.Thread(target=listen)
     listening.start()
@@ -187,14 +187,14 @@ def test_who_hears_of_a_start_finds_the_ports_open(galley: Galley) -> None:
 
 
 @pytest.mark.parametrize("address", BOTH)
-def test_a_taken_port_fails_the_start_with_its_holder(galley: Galley, address: str) -> None:
+def test_a_taken_port_fails_the_start_and_names_its_holder(galley: Galley, address: str) -> None:
     with _taken(address) as taken:
         words = ["run", "-d", "--name", "late", "-p", f"{taken}:80", IMAGE, "sh", "-c", SERVE]
         done = galley.docker(*words, check=False)
         assert done.returncode != 0
-        said = done.stderr.decode()
-        assert f"Port {taken}/tcp on {address} is already in use by" in said
-        assert f"(pid {os.getpid()})" in said
+        stderr = done.stderr.decode()
+        assert f"Port {taken}/tcp on {address} is already in use by" in stderr
+        assert f"(pid {os.getpid()})" in stderr
         state = galley.docker("inspect", "-f", "{{.State.Status}}", "late").stdout.strip()
         assert state == b"created"
         assert galley.docker("start", "late", check=False).returncode != 0
@@ -206,23 +206,23 @@ def test_a_taken_port_fails_the_start_with_its_holder(galley: Galley, address: s
 def test_two_containers_cannot_have_one_port(galley: Galley, port: int) -> None:
     _serve(galley, "first", "-p", f"{port}:80")
     for name, address in (("second", "127.0.0.1"), ("third", "0.0.0.0")):
-        asked = f"{port}:80" if name == "second" else f"{address}:{port}:80"
-        said = galley.docker("run", "--name", name, "-p", asked, IMAGE, "true", check=False)
-        assert said.returncode != 0
-        told = said.stderr.decode()
+        published = f"{port}:80" if name == "second" else f"{address}:{port}:80"
+        done = galley.docker("run", "--name", name, "-p", published, IMAGE, "true", check=False)
+        assert done.returncode != 0
+        stderr = done.stderr.decode()
         ours = f"Port {port}/tcp on {address} is already published by the container first."
-        assert ours in told or (name == "third" and "port is already allocated" in told)
+        assert ours in stderr or (name == "third" and "port is already allocated" in stderr)
     galley.wait_for(lambda: _answers("127.0.0.1", port), "the first still answers")
 
 
 def _chosen(galley: Galley, name: str) -> int:
-    said = galley.docker("port", name, "80/tcp").stdout.decode()
-    return int(said.split()[0].rpartition(":")[2])
+    stdout = galley.docker("port", name, "80/tcp").stdout.decode()
+    return int(stdout.split()[0].rpartition(":")[2])
 
 
-def test_dockerd_chooses_no_port_that_is_taken_here(galley: Galley) -> None:
-    """Of any it passes those over; of a range it refuses each, and takes the next when it is asked
-    again, wherever it runs."""
+def test_dockerd_chooses_no_port_that_is_taken_on_the_host(galley: Galley) -> None:
+    """Without a range dockerd skips taken ports. With a range a taken port fails the start, and the
+    next start tries the next port; a native dockerd does the same."""
     _serve(galley, "first", "-p", "80")
     after = _chosen(galley, "first") + 1
     with contextlib.ExitStack() as held:
@@ -240,38 +240,40 @@ def test_dockerd_chooses_no_port_that_is_taken_here(galley: Galley) -> None:
         assert _chosen(galley, "third") in range(24001, 24004)
         assert _is_open("::1", _chosen(galley, "third"))
         assert galley.status()["problems"] == []
-    _serve(galley, "fourth", "-p", "24000:80")  # held no longer
+    _serve(galley, "fourth", "-p", "24000:80")  # the port is free now
     assert _is_open("127.0.0.1", 24000)
 
 
-def test_ports_come_back_with_the_engine_and_the_supervisor(galley: Galley, port: int) -> None:
+def test_ports_survive_a_killed_dockerd_and_supervisor(galley: Galley, port: int) -> None:
     _serve(galley, "lasting", "-p", f"{port}:80")
     galley.wait_for(lambda: _answers("127.0.0.1", port), "the port answers")
     galley.run("shell", "sh", "-c", "kill -9 $(pidof dockerd)")
-    galley.wait_for(galley.answers, "dockerd is back")
-    galley.wait_for(lambda: _answers("::1", port), "the port answers after dockerd's death")
+    galley.wait_for(galley.answers, "dockerd runs again")
+    galley.wait_for(lambda: _answers("::1", port), "the port answers after dockerd was killed")
     os.kill(galley.supervisor_identity().pid, signal.SIGKILL)
-    assert all(_answers(address, port) for address in BOTH), "its forwarders do not need it"
+    assert all(_answers(address, port) for address in BOTH), (
+        "the forwarders work without the supervisor"
+    )
     (forwarder,) = _forwarder_pids(galley)
     galley.start()
     assert {("lasting", address, port) for address in BOTH} == _listed(galley)
     assert all(_answers(address, port) for address in BOTH)
-    assert _forwarder_pids(galley) == [forwarder], "it goes on with the same one"
+    assert _forwarder_pids(galley) == [forwarder], "the next supervisor adopts the forwarder"
     galley.docker("rm", "-f", "lasting")
     galley.wait_for(lambda: _is_free(port), "the port is closed", SOON)
 
 
 def _forwarder_pids(galley: Galley) -> list[int]:
-    """The processes that carry ports on IPv6 addresses."""
+    """The processes that forward ports on IPv6 addresses."""
     ours = belonging_to(str(galley.home.root))
     return [pid for pid, line in ours.items() if "vm.host.forwarder_process" in line]
 
 
 @pytest.mark.parametrize("network", ["bridge", "own"])
-def test_much_is_carried_whole_and_in_large_packets(
+def test_large_transfers_are_complete_and_use_large_packets(
     galley: Galley, port: int, network: str
 ) -> None:
-    """There and back; each packet that the guest's card sends asks QEMU for a turn."""
+    """In both directions. QEMU handles each packet of the guest's network card separately."""
     if network == "own":
         galley.docker("network", "create", network)
     _serve_echo(galley, port, "--network", network)
@@ -285,25 +287,27 @@ def test_much_is_carried_whole_and_in_large_packets(
         galley.docker("network", "rm", network)
 
 
-def test_established_connections_take_the_short_way(galley: Galley, port: int) -> None:
-    """Those of published ports do, from one link to the other; and they end as others do."""
+def test_established_connections_are_offloaded(galley: Galley, port: int) -> None:
+    """Those to published ports, by nftables' flowtable; they end as other connections do."""
     _serve_echo(galley, port)
-    galley.wait_for(lambda: "veth" in _guest(galley, *FLOWS), "the container's link is known")
+    galley.wait_for(
+        lambda: "veth" in _guest(galley, *FLOWS), "the flowtable has the container's link"
+    )
     address = _address(galley, "echo")
-    asks = ("sh", "-c", f"(echo hello; sleep 1000) | busybox nc {address} 80")
-    galley.docker("run", "-d", "--name", "neighbour", IMAGE, *asks)
+    connect = ("sh", "-c", f"(echo hello; sleep 1000) | busybox nc {address} 80")
+    galley.docker("run", "-d", "--name", "neighbour", IMAGE, *connect)
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         for _ in range(20):
             connection.sendall(b"there")
             assert connection.recv(100) == b"there"
         galley.wait_for(lambda: len(_connections(galley, address)) == 2, "both are connected")
-        short = [line for line in _connections(galley, address) if "[OFFLOAD]" in line]
-        assert len(short) == 1
-        assert f"dport={port}" in short[0], "neighbours go on by the bridge"
+        offloaded = [line for line in _connections(galley, address) if "[OFFLOAD]" in line]
+        assert len(offloaded) == 1
+        assert f"dport={port}" in offloaded[0], "a neighbour's connection is not offloaded"
         galley.docker("kill", "echo")
-        assert connection.recv(100) == b"", "the end is told"
+        assert connection.recv(100) == b"", "the client sees the end of the connection"
     galley.docker("rm", "-f", "neighbour")
-    galley.wait_for(lambda: "veth" not in _guest(galley, *FLOWS), "nothing of them stays")
+    galley.wait_for(lambda: "veth" not in _guest(galley, *FLOWS), "the flowtable drops the link")
 
 
 FLOWS = ("/usr/sbin/nft", "list", "flowtable", "ip", "galley", "containers")
@@ -314,21 +318,21 @@ def _guest(galley: Galley, *words: str) -> str:
 
 
 def _address(galley: Galley, name: str) -> str:
-    asked = ("inspect", "-f", "{{.NetworkSettings.IPAddress}}", name)
-    return galley.docker(*asked).stdout.decode().strip()
+    inspect = ("inspect", "-f", "{{.NetworkSettings.IPAddress}}", name)
+    return galley.docker(*inspect).stdout.decode().strip()
 
 
 def _connections(galley: Galley, address: str) -> list[str]:
-    """What the guest's kernel says of those that go on, to or from this container."""
+    """The established connections of a container in the guest's conntrack table."""
     lines = _guest(galley, "cat", "/proc/net/nf_conntrack").splitlines()
-    lasting = ("ESTABLISHED", "[OFFLOAD]")
-    return [it for it in lines if f"{address} " in it and any(word in it for word in lasting)]
+    states = ("ESTABLISHED", "[OFFLOAD]")
+    return [line for line in lines if f"{address} " in line and any(it in line for it in states)]
 
 
 def _serve_echo(galley: Galley, port: int, *words: str) -> None:
     echo = (IMAGE, "busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "cat")
     galley.docker("run", "-d", "--name", "echo", *words, "-p", f"{port}:80", *echo)
-    galley.wait_for(lambda: _echo(port, b"there") == b"there", "it echoes")
+    galley.wait_for(lambda: _echo(port, b"there") == b"there", "the container echoes")
 
 
 def _echo(port: int, data: bytes) -> bytes:
@@ -346,7 +350,7 @@ def _echo(port: int, data: bytes) -> bytes:
 
 
 def _sent(galley: Galley) -> tuple[int, int]:
-    """Bytes and packets of the guest's card so far."""
+    """Bytes and packets that the guest's network card has sent so far."""
     names = ("tx_bytes", "tx_packets")
     files = (f"/sys/class/net/eth0/statistics/{name}" for name in names)
     sizes, packets = galley.run("shell", "cat", *files).stdout.split()
@@ -354,7 +358,7 @@ def _sent(galley: Galley) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("address", BOTH)
-def test_udp_is_carried(galley: Galley, port: int, address: str) -> None:
+def test_udp_ports_are_forwarded(galley: Galley, port: int, address: str) -> None:
     galley.docker("import", "--change", "ENV PYTHONHOME=/", "-", PYTHON, stdin=scripts_tar())
     words = ["run", "-d", "--name", "udp", "-p", f"{port}:53/udp", PYTHON]
     galley.docker(*words, "python", "-S", "-c", ECHO)
@@ -374,7 +378,7 @@ def test_udp_is_carried(galley: Galley, port: int, address: str) -> None:
         galley.wait_for(is_echoed, "an answer comes back")
         client.settimeout(0.0)
         with contextlib.suppress(BlockingIOError):
-            while client.recv(100):  # answers that came late
+            while client.recv(100):  # late answers
                 continue
         client.settimeout(5.0)
         assert sum(is_echoed(b"%d" % number) for number in range(50)) >= 49

@@ -1,7 +1,7 @@
-"""A registry that only a private authority vouches for, and a network behind a proxy.
+"""A registry with a certificate of a private authority, and a network behind a proxy.
 
-One Galley for the module, with a trust store of its own. Each test says which proxy and which store
-it wants, and these cost a start of dockerd only where they differ from those of the test before.
+One Galley for the module, with its own trust store. Each test sets its proxy and its store; dockerd
+restarts only if they differ from those of the previous test.
 """
 
 import os
@@ -22,7 +22,7 @@ from tests.unit.engine.secret_service import unlocked
 from vm.backends import choose
 from vm.host import trust_store
 
-HOST = "10.0.2.2"  # this computer, as the machine reaches it
+HOST = "10.0.2.2"  # this computer's address in the machine
 FETCH = f"busybox wget -q -O - http://{ANY}:1/nothing || true; echo $http_proxy"
 
 
@@ -31,7 +31,7 @@ class Place(msgspec.Struct, frozen=True):
 
     galley: Galley
     store: Path
-    everybodys: bytes
+    system_bundle: bytes
     authority: Authority
     near: SecureRegistry
     far: SecureRegistry
@@ -39,8 +39,8 @@ class Place(msgspec.Struct, frozen=True):
     proxy: Proxy
 
     def trust(self, *more: Authority) -> None:
-        """The trust store holds what everybody trusts, and these; and Galley has seen it."""
-        self.store.write_bytes(self.everybodys + b"".join(one.pem for one in more))
+        """Adds `more` to the system's authorities in the trust store, and lets Galley read it."""
+        self.store.write_bytes(self.system_bundle + b"".join(one.pem for one in more))
         self.galley.start()
 
     def use_proxy(self) -> None:
@@ -65,29 +65,29 @@ class Place(msgspec.Struct, frozen=True):
         self.galley.docker("rmi", reference)
 
     def refused(self, registry: SecureRegistry) -> str:
-        """What is said of a pull and a push that fail, with an engine that lives on."""
+        """The error of a push and a pull that must fail; checks that the engine runs on."""
         reference = f"{registry.name}/kept"
         self.galley.docker("tag", IMAGE, reference)
-        said = ""
+        output = ""
         for verb in ("push", "pull"):
             done = self.galley.docker(verb, "-q", reference, check=False)
             assert done.returncode != 0
-            said = done.stderr.decode()
+            output = done.stderr.decode()
         self.galley.docker("rmi", reference)
         assert self.galley.answers()
-        return said
+        return output
 
     def problems(self) -> list[str]:
         return [problem["summary"] for problem in self.galley.status()["problems"]]
 
     def gets_through(self) -> bool:
-        """Whether a container that asks the proxy for what nobody serves is told so by it."""
+        """Whether a container's request reaches the proxy, which then answers with an error."""
         done = self.galley.docker("run", "--rm", IMAGE, "sh", "-c", FETCH)
         return b" 500 " in done.stderr
 
-    def who_knows(self, secret: str) -> list[str]:
-        """Files of this Galley, the machine's disk among them, what it gives away in a bug report,
-        and programs by their arguments."""
+    def holders_of(self, secret: str) -> list[str]:
+        """Where the secret is found: Galley's files, also the machine's disk, its diagnostics
+        bundle, and the arguments of its processes."""
         galley = self.galley
         galley.run("shell", "sync")
         words = ["grep", "-rlF", "--devices=skip", "--file=-", str(galley.home.root)]
@@ -95,13 +95,13 @@ class Place(msgspec.Struct, frozen=True):
         bundle = self.store.with_name("bundle.zip")
         galley.run("diagnose", "--bundle", str(bundle), check=False)
         with zipfile.ZipFile(bundle) as archive:
-            told = [one for one in archive.namelist() if secret.encode() in archive.read(one)]
+            bundled = [one for one in archive.namelist() if secret.encode() in archive.read(one)]
         programs = [line for line in galley.processes() if secret in line]
-        return [*done.stdout.decode().splitlines(), *told, *programs]
+        return [*done.stdout.decode().splitlines(), *bundled, *programs]
 
     def dockerds_proxies(self) -> list[str]:
-        said = self.galley.docker("info", "--format", "{{.HTTPProxy}} {{.HTTPSProxy}} {{.NoProxy}}")
-        return said.stdout.decode().split()
+        done = self.galley.docker("info", "--format", "{{.HTTPProxy}} {{.HTTPSProxy}} {{.NoProxy}}")
+        return done.stdout.decode().split()
 
 
 @pytest.fixture(scope="module")
@@ -139,30 +139,32 @@ def place(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Pl
             server.stop()
 
 
-def test_an_authority_that_nobody_trusts(place: Place) -> None:
+def test_an_untrusted_authority_is_refused(place: Place) -> None:
     place.trust()
     assert "certificate signed by unknown authority" in place.refused(place.near)
     assert place.problems() == []
 
 
-def test_an_authority_that_this_computer_trusts(place: Place) -> None:
-    """Containers live through the change, and where nothing has changed dockerd does, too."""
+def test_an_authority_that_this_computer_trusts_is_accepted(place: Place) -> None:
+    """Containers survive the change, and without a change dockerd is not restarted."""
     galley = place.galley
     galley.docker("run", "-d", "--name", "kept", IMAGE, "sleep", "100000")
     place.trust(place.authority)
     assert "no basic auth credentials" in place.refused(place.near)
     place.login(place.near)
     place.push_and_pull(place.near)
-    said = galley.docker("inspect", "--format", "{{.State.Running}} {{.RestartCount}}", "kept")
-    assert said.stdout.split() == [b"true", b"0"]
+    done = galley.docker("inspect", "--format", "{{.State.Running}} {{.RestartCount}}", "kept")
+    assert done.stdout.split() == [b"true", b"0"]
     galley.docker("rm", "-f", "kept")
     pid = galley.run("shell", "pidof", "dockerd").stdout
     galley.start()
     assert galley.run("shell", "pidof", "dockerd").stdout == pid
 
 
-def test_builds_pull_what_this_computer_trusts(place: Place, tmp_path: Path) -> None:
-    """dockerd's own BuildKit, and builders in containers by the authorities that they find."""
+def test_builds_pull_from_a_registry_that_this_computer_trusts(
+    place: Place, tmp_path: Path
+) -> None:
+    """With dockerd's own BuildKit; builder containers get the authorities too."""
     galley = place.galley
     place.trust(place.authority)
     place.login(place.near)
@@ -183,8 +185,8 @@ def test_builds_pull_what_this_computer_trusts(place: Place, tmp_path: Path) -> 
     galley.docker("rmi", "built")
 
 
-def test_certificates_that_have_ended(place: Place) -> None:
-    """That of an authority is left out and told; that of a registry is refused."""
+def test_expired_certificates(place: Place) -> None:
+    """An authority's is left out and reported; a registry's is refused."""
     place.trust(place.authority, Authority("Gone off", days=-1))
     [problem] = place.galley.status()["problems"]
     assert problem["summary"].startswith("The certificate of Gone off is not used: it ended on ")
@@ -195,7 +197,7 @@ def test_certificates_that_have_ended(place: Place) -> None:
 
 
 def test_certificates_for_a_single_registry(place: Place, tmp_path: Path) -> None:
-    """They are in docker's own folder, and the machine has them in no file of its disk."""
+    """They are in docker's certs.d, and in no file of the machine's disk."""
     galley = place.galley
     place.trust()
     registry = SecureRegistry(tmp_path / "registry", Authority("A cellar"), HOST, clients=True)
@@ -214,7 +216,7 @@ def test_certificates_for_a_single_registry(place: Place, tmp_path: Path) -> Non
         place.login(registry)
         place.push_and_pull(registry)
         line = (registry.folder / "key").read_text().splitlines()[1]
-        assert place.who_knows(line) == [str(folder / "client.key")]
+        assert place.holders_of(line) == [str(folder / "client.key")]
         (folder / "ca.crt").write_text("no certificate")
         galley.start()
         assert place.problems() == [f"There is no certificate in {folder / 'ca.crt'}."]
@@ -226,7 +228,7 @@ def test_certificates_for_a_single_registry(place: Place, tmp_path: Path) -> Non
         registry.stop()
 
 
-def test_a_network_behind_a_proxy(place: Place) -> None:
+def test_pulls_and_pushes_through_a_proxy(place: Place) -> None:
     proxy = place.proxy
     place.trust(place.authority)
     assert "connection refused" in place.refused(place.far)
@@ -241,8 +243,8 @@ def test_a_network_behind_a_proxy(place: Place) -> None:
     assert place.problems() == []
 
 
-def test_a_start_finds_it_all(place: Place) -> None:
-    """Also what has changed while there was no machine: dockerd starts once."""
+def test_a_cold_start_applies_proxies_and_certificates(place: Place) -> None:
+    """Also changes made while the machine was stopped; dockerd starts only once."""
     place.trust()
     place.use_none()
     place.galley.run("stop", "--cold")
@@ -251,18 +253,18 @@ def test_a_start_finds_it_all(place: Place) -> None:
     place.login(place.far)
     place.push_and_pull(place.far)
     console = place.galley.machine.console_log.read_text()
-    assert console.count("galley: certificates ") == 1  # handed over, and not brought again
+    assert console.count("galley: certificates ") == 1  # with the boot files, and not sent again
     assert console.count("galley: configured ") == 1
     assert "in force" not in console
 
 
-def test_containers_and_builds_have_it(place: Place, tmp_path: Path) -> None:
-    """Each asks the proxy for something that nobody serves, and the proxy has heard of it."""
+def test_containers_and_builds_get_the_proxy(place: Place, tmp_path: Path) -> None:
+    """Each requests a URL without a server, and the proxy logs that request."""
     galley, proxy = place.galley, place.proxy
     place.use_proxy()
     before = proxy.log.count(f"GET http://{ANY}:1/nothing")
-    said = galley.docker("run", "--rm", IMAGE, "sh", "-c", FETCH).stdout
-    assert said == f"{proxy.inside}\n".encode()
+    stdout = galley.docker("run", "--rm", IMAGE, "sh", "-c", FETCH).stdout
+    assert stdout == f"{proxy.inside}\n".encode()
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN {FETCH}\n")
     galley.env["DOCKER_BUILDKIT"] = "0"
     done = galley.docker("build", "--no-cache", str(tmp_path))
@@ -275,7 +277,7 @@ def test_containers_and_builds_have_it(place: Place, tmp_path: Path) -> None:
 
 
 def _bring_buildx(galley: Galley) -> None:
-    """BuildKit's client, for docker on this computer."""
+    """Copies buildx from the machine for this computer's docker, unless it has one."""
     plugin = Path(galley.env["DOCKER_CONFIG"], "cli-plugins", "docker-buildx")
     if shutil.which("docker-buildx", path="/usr/libexec/docker/cli-plugins") or plugin.exists():
         return
@@ -289,7 +291,7 @@ def _bring_buildx(galley: Galley) -> None:
     plugin.chmod(0o755)
 
 
-def test_a_proxy_that_is_down(place: Place) -> None:
+def test_a_proxy_that_is_down_is_reported(place: Place) -> None:
     place.use_proxy()
     place.proxy.stop()
     place.galley.start()
@@ -297,17 +299,17 @@ def test_a_proxy_that_is_down(place: Place) -> None:
     assert problem["summary"].startswith(f"The proxy {place.proxy.address} does not answer")
     assert problem["hint"]
     assert "proxyconnect" in place.refused(place.far)
-    said = place.galley.run("diagnose", check=False).stdout.decode()
-    assert "does not answer" in said
+    stdout = place.galley.run("diagnose", check=False).stdout.decode()
+    assert "does not answer" in stdout
     place.proxy.start()
     place.galley.start()
     assert place.problems() == []
 
 
-def test_no_proxy_any_more(place: Place) -> None:
-    """Nor the authority: dockerd starts once without both, and nobody knows of them any more."""
+def test_removing_proxy_and_authority_takes_effect(place: Place) -> None:
+    """dockerd restarts without both, and docker's configuration has no proxy."""
     galley = place.galley
-    place.store.write_bytes(place.everybodys)
+    place.store.write_bytes(place.system_bundle)
     place.use_none()
     assert place.dockerds_proxies() == []
     assert galley.docker("run", "--rm", IMAGE, "sh", "-c", "echo $http_proxy").stdout == b"\n"
@@ -316,8 +318,8 @@ def test_no_proxy_any_more(place: Place) -> None:
     assert "certificate signed by unknown authority" in place.refused(place.near)
 
 
-def test_the_proxy_of_this_computer(place: Place) -> None:
-    """What the supervisor was started with."""
+def test_the_proxy_of_the_supervisors_environment(place: Place) -> None:
+    """With the proxy variables of the supervisor's environment."""
     galley = place.galley
     galley.run("settings", "unset", "proxy")
     galley.run("quit")
@@ -331,9 +333,9 @@ def test_the_proxy_of_this_computer(place: Place) -> None:
 SECRET = "to-be-found-nowhere"
 
 
-def test_a_proxy_that_asks_for_a_password(place: Place, tmp_path: Path) -> None:
-    """It comes from the keyring, or from the environment, and no file and nobody's arguments have
-    it: neither here nor in the machine, where containers go through the proxy all the same."""
+def test_a_proxy_that_requires_a_password(place: Place, tmp_path: Path) -> None:
+    """The password comes from the keyring or the environment. No file and no process's arguments
+    contain it, on the host or in the machine; containers use the proxy anyway."""
     galley = place.galley
     galley.run("quit")
     for name in ("HTTPS_PROXY", "NO_PROXY"):
@@ -351,25 +353,25 @@ def test_a_proxy_that_asks_for_a_password(place: Place, tmp_path: Path) -> None:
             galley.run("settings", "set", "proxy", "manual")
             assert place.problems() == [f"Galley has no password for the proxy {address}."]
             assert not place.gets_through()
-            given = address.replace(USER, f"{USER}:{SECRET}").encode()
-            galley.run("settings", "set", "http_proxy", "-", stdin=given)
+            with_password = address.replace(USER, f"{USER}:{SECRET}").encode()
+            galley.run("settings", "set", "http_proxy", "-", stdin=with_password)
             assert place.problems() == []
             place.login(place.far)
             place.push_and_pull(place.far)
             assert place.gets_through()
-            assert place.who_knows(SECRET) == []
-            assert str(galley.home.settings) in place.who_knows(address)
+            assert place.holders_of(SECRET) == []
+            assert str(galley.home.settings) in place.holders_of(address)
             keyring.lock()
             galley.start()
             assert place.problems() == ["The keyring is locked."]
             assert not place.gets_through()
             assert galley.answers()
         galley.run("quit")
-        galley.env |= {"HTTPS_PROXY": given.decode(), "http_proxy": given.decode()}
+        galley.env |= {"HTTPS_PROXY": with_password.decode(), "http_proxy": with_password.decode()}
         galley.run("settings", "unset", "proxy")
         galley.start()
         assert place.problems() == []
         assert place.gets_through()
-        assert place.who_knows(SECRET) == []
+        assert place.holders_of(SECRET) == []
     finally:
         proxy.stop()

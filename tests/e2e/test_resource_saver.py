@@ -10,7 +10,7 @@ from tests.e2e.databases import Redis
 from tests.e2e.galley import GALLEY, IMAGE, SOON, Galley, busybox_tar
 from vm.host import process
 
-AFTER = 2.0  # seconds; the least that a busy computer can follow
+AFTER = 2.0  # seconds; less is too short for a busy computer
 RIGHT = 0.1  # seconds that the machine's clock may be wrong
 
 
@@ -37,46 +37,48 @@ def state(galley: Galley) -> str:
 
 
 def wait_paused(galley: Galley) -> None:
-    galley.wait_for(lambda: state(galley) == "paused", "it is paused", SOON)
+    galley.wait_for(lambda: state(galley) == "paused", "the machine is paused", SOON)
 
 
-def stays(galley: Galley, wanted: str) -> None:
-    """For longer than it takes to pause it."""
+def stays(galley: Galley, expected: str) -> None:
+    """Checks that the state does not change for longer than a pause takes."""
     until = time.monotonic() + 2.5 * AFTER
     while time.monotonic() < until:
-        assert state(galley) == wanted
+        assert state(galley) == expected
 
 
-def stays_awake(galley: Galley) -> None:
+def stays_running(galley: Galley) -> None:
     stays(galley, "running")
 
 
 def run(galley: Galley, *words: str) -> str:
-    """A container of this file's own, in the background; its id."""
+    """Runs a labelled container in the background; returns its id."""
     done = galley.docker("run", "-d", "--init", "--label", "saver", *words)
     return done.stdout.decode().strip()
 
 
-def test_looking_leaves_it_asleep_and_asking_wakes_it(saving: Galley) -> None:
+def test_the_status_keeps_the_pause_and_a_docker_request_ends_it(saving: Galley) -> None:
     pid = saving.vm_identity()
-    for ask in (["ps"], ["version"], ["run", "--rm", IMAGE, "echo", "awake"]):
+    for words in (["ps"], ["version"], ["run", "--rm", IMAGE, "echo", "awake"]):
         wait_paused(saving)
         report = saving.status()
         assert report["engine"]["reachable"]
         assert not report["problems"]
         assert b"Resource Saver" in saving.run("status").stdout
         assert state(saving) == "paused"
-        saving.docker(*ask)
+        saving.docker(*words)
         assert state(saving) == "running"
     assert saving.vm_identity() == pid
 
 
-def test_a_stream_of_events_survives_and_tells_the_next_with_the_right_time(
+def test_an_event_stream_survives_a_pause_and_the_next_event_has_the_right_time(
     saving: Galley,
 ) -> None:
-    """The machine's clock has stood still, and is right for the first who comes."""
-    told = "{{.Action}} {{.Actor.ID}} {{.TimeNano}}"
-    with saving.popen(["docker", "-H", saving.docker_host, "events", "--format", told]) as stream:
+    """The machine's clock stands still in a pause and is set before the first request."""
+    template = "{{.Action}} {{.Actor.ID}} {{.TimeNano}}"
+    with saving.popen(
+        ["docker", "-H", saving.docker_host, "events", "--format", template]
+    ) as stream:
         assert stream.stdout is not None
         for number in range(2):
             wait_paused(saving)
@@ -88,18 +90,18 @@ def test_a_stream_of_events_survives_and_tells_the_next_with_the_right_time(
             moment = line.split()[-1]
             assert before - RIGHT <= int(moment) / 1e9 <= time.time() + RIGHT
         stream.kill()
-        wait_paused(saving)  # also with one that has gone
+        wait_paused(saving)  # also after a stream whose client was killed
         saving.docker("volume", "rm", "saver0", "saver1")
 
 
-def test_a_client_at_work_is_not_paused_under(saving: Galley) -> None:
-    """An upload that halts half way."""
+def test_a_request_in_progress_prevents_a_pause(saving: Galley) -> None:
+    """An upload that stalls half way."""
     tar = busybox_tar()
     head = f"POST /images/create?fromSrc=-&repo=half HTTP/1.1\r\nContent-Length: {len(tar)}\r\n"
     with dial(saving.home.docker_socket) as client:
         client.sendall(f"{head}Host: docker\r\nConnection: close\r\n\r\n".encode())
         client.sendall(tar[: len(tar) // 2])
-        stays_awake(saving)
+        stays_running(saving)
         client.sendall(tar[len(tar) // 2 :])
         answer = b"".join(iter(lambda: client.recv(4096), b""))
     assert b"sha256:" in answer
@@ -107,29 +109,29 @@ def test_a_client_at_work_is_not_paused_under(saving: Galley) -> None:
     saving.docker("rmi", "half")
 
 
-def test_a_shell_keeps_it_awake(saving: Galley) -> None:
+def test_a_shell_prevents_a_pause(saving: Galley) -> None:
     wait_paused(saving)
     with saving.popen([*GALLEY, "shell", "sh", "-c", "echo awake; exec sleep 1000"]) as shell:
         assert shell.stdout is not None
         assert shell.stdout.readline() == b"awake\n"
-        stays_awake(saving)
+        stays_running(saving)
         shell.kill()
         shell.communicate()
     wait_paused(saving)
 
 
-def test_containers_keep_it_awake_until_they_are_paused(saving: Galley) -> None:
+def test_running_containers_prevent_a_pause_and_paused_ones_do_not(saving: Galley) -> None:
     name = run(saving, IMAGE, "sleep", "1000")
-    stays_awake(saving)
+    stays_running(saving)
     saving.docker("pause", name)
     wait_paused(saving)
     saving.docker("unpause", name)
-    stays_awake(saving)
+    stays_running(saving)
     saving.docker("kill", name)
     wait_paused(saving)
 
 
-def test_containers_that_idle_do_not_where_that_is_wished(saving: Galley) -> None:
+def test_idle_containers_do_not_prevent_a_pause_with_save_busy(saving: Galley) -> None:
     saving.run("settings", "set", "save_busy", "true")
     name = run(saving, IMAGE, "sh", "-c", "while read line; do echo $line; done; sleep 1000")
     with saving.popen(["docker", "-H", saving.docker_host, "logs", "-f", name]) as log:
@@ -142,7 +144,7 @@ def test_containers_that_idle_do_not_where_that_is_wished(saving: Galley) -> Non
     wait_paused(saving)
 
 
-def test_a_supervisor_that_is_killed_leaves_it_asleep_for_the_next(saving: Galley) -> None:
+def test_the_next_supervisor_adopts_a_paused_machine(saving: Galley) -> None:
     wait_paused(saving)
     vm, old = saving.vm_identity(), saving.supervisor_identity()
     process.end(old, force=True)
@@ -159,7 +161,7 @@ def test_a_supervisor_that_is_killed_leaves_it_asleep_for_the_next(saving: Galle
     assert state(saving) == "running"
 
 
-def test_a_shell_wakes_it_where_no_supervisor_runs(saving: Galley) -> None:
+def test_a_shell_resumes_a_paused_machine_without_a_supervisor(saving: Galley) -> None:
     wait_paused(saving)
     old = saving.supervisor_identity()
     process.end(old, force=True)
@@ -168,19 +170,19 @@ def test_a_shell_wakes_it_where_no_supervisor_runs(saving: Galley) -> None:
     assert state(saving) == "running"
 
 
-def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> None:
+def test_an_unused_machine_is_auto_suspended_and_the_first_use_resumes_it(saving: Galley) -> None:
     saving.run("settings", "set", "suspend_after", "2s")
     try:
         saving.docker("volume", "create", "away")
-        saving.wait_for(lambda: bool(saving.status()["resumable"]), "it is on the disk")
-        assert saving.machines() == [], "nothing of this computer's memory is held"
-        assert state(saving) == "stopped", "and looking changes nothing"
+        saving.wait_for(lambda: bool(saving.status()["resumable"]), "it is suspended")
+        assert saving.machines() == [], "no QEMU process holds memory"
+        assert state(saving) == "stopped", "the status does not resume it"
         for _ in range(3):
             assert saving.status()["auto_suspended"]
             assert b"the first use resumes it" in saving.run("status").stdout
         assert saving.machines() == []
         with saving.popen(["docker", "-H", saving.docker_host, "events"]) as stream:
-            stays(saving, "stopped")  # nor does who only waits
+            stays(saving, "stopped")  # an idle event stream does not resume it
             saving.docker("volume", "create", "away2")
             assert stream.stdout is not None
             assert b"away2" in stream.stdout.readline()
@@ -192,7 +194,7 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
         saving.run("restart", "--supervisor")
         assert state(saving) == "stopped"
-        assert saving.status()["auto_suspended"], "the next supervisor knows it too"
+        assert saving.status()["auto_suspended"], "the next supervisor reads it from the disk"
         assert saving.docker("ps").returncode == 0
         assert not saving.status()["auto_suspended"]
         saving.wait_for(lambda: bool(saving.status()["resumable"]), "again")
@@ -200,35 +202,33 @@ def test_one_that_stays_unused_is_put_away_and_comes_back(saving: Galley) -> Non
         assert not saving.status()["auto_suspended"]
         assert b"Resource Saver" not in saving.run("status").stdout
         saving.run("restart", "--supervisor")
-        asked = saving.docker("ps", check=False)
-        assert asked.returncode != 0, "who stopped it does not want it back"
-        assert b"galley start" in asked.stderr
+        done = saving.docker("ps", check=False)
+        assert done.returncode != 0, "a machine that was stopped is not resumed by use"
+        assert b"galley start" in done.stderr
         saving.start()
     finally:
         saving.run("settings", "unset", "suspend_after")
     saving.docker("volume", "rm", "away", "away2")
 
 
-def test_a_stream_is_ended_in_order_when_it_is_put_away(saving: Galley) -> None:
-    """Its client has seen the end of it, and no fault."""
+def test_streams_end_without_an_error_at_an_auto_suspend(saving: Galley) -> None:
+    """Each client sees the end of its stream and exits with 0."""
     name = run(saving, IMAGE, "sleep", "1000")
     saving.docker("pause", name)
     docker = ["docker", "-H", saving.docker_host]
     streams = [saving.popen([*docker, *words]) for words in (["events"], ["logs", "-f", name])]
     saving.run("settings", "set", "suspend_after", "2s")
     try:
-        saving.wait_for(lambda: saving.machines() == [], "it is on the disk")
+        saving.wait_for(lambda: saving.machines() == [], "it is suspended")
         for stream in streams:
-            said, _ = stream.communicate(timeout=60)
-            assert (said, stream.returncode) == (b"", 0)
+            output, _ = stream.communicate(timeout=60)
+            assert (output, stream.returncode) == (b"", 0)
     finally:
         saving.run("settings", "unset", "suspend_after")
 
 
-def test_a_database_under_load_loses_nothing_that_it_acknowledged(
-    saving: Galley, redis: Redis
-) -> None:
-    """Through pauses and suspends; a snapshot's is in `test_snapshots.py`."""
+def test_a_database_under_load_loses_no_acknowledged_write(saving: Galley, redis: Redis) -> None:
+    """In pauses and suspends; `test_snapshots.py` tests snapshots."""
     redis.start_writer()
     for _ in range(2):
         saving.docker("pause", "writer", "redis")

@@ -1,5 +1,5 @@
-"""A desktop's session under a real systemd: Galley lives on when the window's group ends, and stops
-in order when the session does. The machine is the fake one: it is a process like QEMU.
+"""A desktop session under a real systemd: Galley runs on when the window's cgroup ends, and shuts
+down in order when the session ends. It uses the fake backend, which is a process, as QEMU is.
 """
 
 import os
@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).with_name("session.sh")
 
 
 class Session:
-    """`run` is what a user does in it."""
+    """A systemd user session; `run` runs a command in it."""
 
     def __init__(self, folder: Path) -> None:
         runtime = folder / "runtime"
@@ -46,7 +46,7 @@ class Session:
         return (Path(self.env["XDG_RUNTIME_DIR"]) / "systemd" / "private").exists()
 
     def log_out(self) -> None:
-        """What logind asks for when the last session of a user is over."""
+        """Stops systemd, as logind does when a user's last session ends."""
         self._systemd.terminate()
         self._systemd.wait(60)
 
@@ -81,7 +81,7 @@ def session(tmp_path: Path, galley: Galley) -> Iterator[Session]:
 
 
 def states(galley: Galley) -> tuple[threading.Thread, list[MachineState]]:
-    """Those that the machine goes through from now on, until its supervisor ends."""
+    """Collects the machine's states in a thread, until the supervisor ends."""
     seen: list[MachineState] = []
     client = ControlClient.connect(galley.home)
 
@@ -97,7 +97,7 @@ def states(galley: Galley) -> tuple[threading.Thread, list[MachineState]]:
     return following, seen
 
 
-def test_it_outlives_the_window_and_stops_with_the_session(
+def test_galley_survives_the_window_and_stops_with_the_session(
     galley: Galley, session: Session
 ) -> None:
     window = ("systemd-run", "--user", "--scope", "--quiet", "--unit=window.scope", "--")
@@ -113,7 +113,7 @@ def test_it_outlives_the_window_and_stops_with_the_session(
     following.join(30)
     assert not following.is_alive()
     assert seen[0] is MachineState.RUNNING
-    assert MachineState.STOPPING in seen, "it was asked to stop, and not killed"
+    assert MachineState.STOPPING in seen, "it was stopped in order, not killed"
     assert seen[-1] is MachineState.STOPPED
     assert not process.is_alive(supervisor)
     assert galley.processes() == []

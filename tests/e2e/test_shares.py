@@ -1,6 +1,6 @@
-"""Folders of this computer in containers: as they are here, at once, and never an empty one.
+"""Bind mounts of this computer's folders: containers see the same files, without a delay.
 
-One Galley for each way to share. What needs more than a shell runs in a container with Python.
+One Galley for each way to share. A test that needs more than a shell uses a container with Python.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from tests.e2e.pythons import scripts_tar
 from tests.e2e.share_work import DATABASES_AND_EDITORS, PYTHON, Shared, Writer
 from vm.host import process
 
-OPEN_FILES = 9_000  # that virtiofsd may have, where that is tested
+OPEN_FILES = 9_000  # virtiofsd's limit in the test of that limit
 ODD_NAMES = [
     "with space",
     "雪",
@@ -57,14 +57,14 @@ def shared(
     galley.remove()
 
 
-def test_a_share_that_vanished_is_told_and_the_others_are_there(shared: Shared) -> None:
+def test_a_missing_share_is_reported_and_the_others_are_mounted(shared: Shared) -> None:
     problems = shared.galley.status()["problems"]
     assert [problem["summary"] for problem in problems] == [
         f"The folder {shared.root}/gone cannot be shared: it does not exist."
     ]
 
 
-def test_by_what_they_are_shared_can_be_seen(shared: Shared) -> None:
+def test_the_status_shows_the_share_protocol(shared: Shared) -> None:
     assert shared.galley.status()["vm"]["share_by"] == shared.by
     assert f"shared by {shared.by}" in shared.galley.run("status").stdout.decode()
 
@@ -76,7 +76,7 @@ def test_files_are_the_same_on_both_sides(shared: Shared) -> None:
     (here / "of-the-host").chmod(0o640)
     shutil.chown(here / "of-the-host", 1234, 4321)
     (here / "link").symlink_to("of-the-host")
-    said = shared.python(
+    output = shared.python(
         """
 import json, os
 seen = os.stat("link")
@@ -88,15 +88,15 @@ print(json.dumps([seen.st_uid, seen.st_gid, oct(seen.st_mode), open("link").read
 """,
         here,
     )
-    assert said == [1234, 4321, "0o100640", "host"]
+    assert output == [1234, 4321, "0o100640", "host"]
     made = (here / "of-the-guest").stat()
     assert (made.st_uid, made.st_gid, oct(made.st_mode)) == (55, 66, "0o104751")
     assert (here / "of-the-guest").read_text() == "guest"
     assert (here / "link-of-the-guest").readlink() == Path("/nowhere")
 
 
-def test_second_names_and_pipes(shared: Shared) -> None:
-    """Which SFTP does not know: there they are refused."""
+def test_hard_links_and_named_pipes(shared: Shared) -> None:
+    """SFTP has neither, so by SFTP both calls fail."""
     here = shared.rw / "special"
     here.mkdir()
     made = """
@@ -111,10 +111,10 @@ for make in (lambda: os.link("file", "second-name"), lambda: os.mkfifo("pipe")):
         done.append(False)
 print(json.dumps(done))
 """
-    there = shared.by != "sftp"
-    assert shared.python(made, here) == [there, there]
-    assert (here / "file").stat().st_nlink == 1 + there
-    assert (here / "pipe").is_fifo() == there
+    supported = shared.by != "sftp"
+    assert shared.python(made, here) == [supported, supported]
+    assert (here / "file").stat().st_nlink == 1 + supported
+    assert (here / "pipe").is_fifo() == supported
 
 
 def test_names_in_any_script_and_case(shared: Shared) -> None:
@@ -122,7 +122,7 @@ def test_names_in_any_script_and_case(shared: Shared) -> None:
         folder.mkdir(exist_ok=True)
         for name in ODD_NAMES:
             (folder / name).write_text(name)
-        said = shared.python(
+        output = shared.python(
             """
 import json, os
 same = all(open(name).read() == name for name in os.listdir("."))
@@ -132,18 +132,18 @@ print(json.dumps([same, sorted(os.listdir(".")), open("Case").read()]))
 """,
             folder,
         )
-        assert said == [True, sorted([*ODD_NAMES, "Case", "case"]), "upper"]
+        assert output == [True, sorted([*ODD_NAMES, "Case", "case"]), "upper"]
         assert (folder / "case").read_text() == "lower"
 
 
-def test_an_odd_name_or_an_old_file_hides_nothing(shared: Shared) -> None:
+def test_a_folder_with_odd_names_and_old_files_is_listed_in_full(shared: Shared) -> None:
     folder = shared.rw / "odd"
     folder.mkdir()
     for name in (b"not \xff UTF-8", b"old", b"other"):
         with open(os.path.join(os.fsencode(folder), name), "xb"):
             pass
     os.utime(folder / "old", (-1_000_000, -1_000_000))
-    said = shared.python(
+    output = shared.python(
         """
 import json, os
 for name in os.listdir(b"."):
@@ -154,12 +154,12 @@ print(json.dumps(sorted(name.hex() for name in os.listdir(b"."))))
     )
     there = sorted(os.listdir(os.fsencode(folder)))
     assert there == [b"not \xff UTF-8 \xfe", b"old \xfe", b"other \xfe"]
-    assert said == [name.hex() for name in there]
+    assert output == [name.hex() for name in there]
 
 
-def test_what_databases_and_editors_do(shared: Shared) -> None:
-    said = shared.python(DATABASES_AND_EDITORS)
-    assert said == {
+def test_file_operations_of_databases_and_editors(shared: Shared) -> None:
+    output = shared.python(DATABASES_AND_EDITORS)
+    assert output == {
         "renamed over open": ["old", "new"],
         "mapped": "page",
         "locks": [7, 7],
@@ -173,9 +173,9 @@ def test_what_databases_and_editors_do(shared: Shared) -> None:
     assert sparse.st_blocks < 1024
 
 
-def test_very_many_small_files(shared: Shared) -> None:
-    """Made there, as `tar` does it; read there, as a compiler does; and read here. By sftp each
-    costs an emulated machine a twentieth of a second, so those are fewer."""
+def test_many_small_files(shared: Shared) -> None:
+    """A container unpacks them with `tar` and reads them all; then the host reads them. By sftp
+    each file takes an emulated machine a twentieth of a second, so the test uses fewer."""
     folder, count = shared.rw / "many", 1_000 if shared.by == "virtiofs" else 200
     folder.mkdir()
     buffer = io.BytesIO()
@@ -188,19 +188,19 @@ def test_very_many_small_files(shared: Shared) -> None:
     work = """busybox tar x; busybox find . -type f -exec busybox cat {} + |
 busybox awk '{ sum += $1; lines++ } END { print lines, sum }'"""
     words = ("run", "--rm", "-i", "-v", f"{folder}:/x", "-w", "/x", PYTHON, "sh", "-c", work)
-    told = shared.galley.docker(*words, stdin=buffer.getvalue()).stdout.split()
-    assert list(map(int, told)) == [count, sum(range(count))]
+    printed = shared.galley.docker(*words, stdin=buffer.getvalue()).stdout.split()
+    assert list(map(int, printed)) == [count, sum(range(count))]
     here = [int(path.read_text()) for path in folder.glob("*/*")]
     assert sorted(here) == list(range(count))
 
 
-def test_very_many_files_in_one_folder(shared: Shared) -> None:
-    """Each is found there by its name, and one in twenty is read. They are more than virtiofsd may
-    have open, and it has as many open as the guest remembers; sftp has no such limit."""
+def test_many_files_in_one_folder(shared: Shared) -> None:
+    """A container lists all and reads one in twenty. They exceed virtiofsd's limit of open files;
+    virtiofsd keeps a file open while the guest caches its inode. sftp has no such limit."""
     count = 10_000 if shared.by == "virtiofs" else 400
     for pid in virtiofsds(shared.galley):
         psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-        shared.galley.wait_for(partial(has_room, pid), "the guest forgets")
+        shared.galley.wait_for(partial(has_room, pid), "the guest drops cached inodes")
     folder = shared.rw / "crowd"
     folder.mkdir()
     for number in range(count):
@@ -209,8 +209,8 @@ def test_very_many_files_in_one_folder(shared: Shared) -> None:
 busybox awk -F/ '{ sum += $2; names++ } END { print names, sum }'
 busybox find . -name '*[02468]0' -exec busybox cat {} + | busybox wc -l"""
     words = ("run", "--rm", "-v", f"{folder}:/x:ro", "-w", "/x", PYTHON, "sh", "-c", work)
-    told = shared.galley.docker(*words).stdout.split()
-    assert list(map(int, told)) == [count, sum(range(count)), count // 20 - 1]
+    printed = shared.galley.docker(*words).stdout.split()
+    assert list(map(int, printed)) == [count, sum(range(count)), count // 20 - 1]
 
 
 def virtiofsds(galley: Galley) -> list[int]:
@@ -218,12 +218,12 @@ def virtiofsds(galley: Galley) -> list[int]:
 
 
 def has_room(pid: int) -> bool:
-    """From half the limit on, the guest is asked to forget files."""
+    """Galley makes the guest drop inodes from half of the limit on."""
     return len(os.listdir(f"/proc/{pid}/fd")) <= OPEN_FILES // 2
 
 
-def test_edits_here_are_seen_there(shared: Shared) -> None:
-    """Also by a process that has read the file before."""
+def test_a_container_sees_edits_of_the_host(shared: Shared) -> None:
+    """Also in a process that has read the file before."""
     path = shared.rw / "edited"
     path.write_text("first\n")
     wait = "cat edited; until grep -q second edited; do :; done; cat edited"
@@ -237,30 +237,32 @@ def test_edits_here_are_seen_there(shared: Shared) -> None:
     assert reader.wait(30) == 0
 
 
-def test_a_read_only_share_cannot_be_written(shared: Shared) -> None:
+def test_a_container_cannot_write_to_a_read_only_share(shared: Shared) -> None:
     folder = shared.root / "ro"
     (folder / "file").write_text("here")
-    code, said = shared.bind(folder, "sh", "-c", "cat file; echo no > file", check=False)
+    code, output = shared.bind(folder, "sh", "-c", "cat file; echo no > file", check=False)
     assert code != 0
-    assert said.startswith("here")
-    assert "Read-only file system" in said
+    assert output.startswith("here")
+    assert "Read-only file system" in output
     assert (folder / "file").read_text() == "here"
 
 
-def test_what_is_not_shared_is_refused_with_the_way_to_share_it(shared: Shared) -> None:
+def test_a_bind_mount_that_is_not_shared_is_refused_with_the_command_to_share_it(
+    shared: Shared,
+) -> None:
     folder = shared.root / "unshared"
     for words in (("-v", f"{folder}:/x"), ("--mount", f"type=bind,source={folder},target=/x")):
         done = shared.galley.docker("run", *words, PYTHON, "true", check=False)
-        said = done.stderr.decode()
+        stderr = done.stderr.decode()
         assert done.returncode == 125
-        assert f"The folder {folder} is not shared with Galley's virtual machine." in said
-        assert "galley settings set shares" in said
-        assert str(folder) in said.split("settings set shares")[1]
+        assert f"The folder {folder} is not shared with Galley's virtual machine." in stderr
+        assert "galley settings set shares" in stderr
+        assert str(folder) in stderr.split("settings set shares")[1]
     ids = shared.galley.docker("ps", "--all", "--quiet").stdout
     assert ids == b""
 
 
-def test_a_folder_with_a_colon_and_one_in_another(shared: Shared) -> None:
+def test_a_path_with_a_colon_and_a_share_inside_another(shared: Shared) -> None:
     for folder in (shared.root / "with:colon", shared.rw / "inner"):
         mount = f"type=bind,source={folder},target=/x"
         work = ("sh", "-c", "echo 1 > /x/file")
@@ -268,7 +270,9 @@ def test_a_folder_with_a_colon_and_one_in_another(shared: Shared) -> None:
         assert (folder / "file").read_text() == "1\n"
 
 
-def test_the_source_is_made_or_must_be_there_as_ever(shared: Shared) -> None:
+def test_docker_creates_the_source_of_a_volume_option_but_not_of_a_mount_option(
+    shared: Shared,
+) -> None:
     shared.bind(shared.rw / "made" / "by" / "docker", "sh", "-c", "echo 1 > file")
     assert (shared.rw / "made/by/docker/file").read_text() == "1\n"
     mount = f"type=bind,source={shared.rw}/missing,target=/x"
@@ -277,7 +281,7 @@ def test_the_source_is_made_or_must_be_there_as_ever(shared: Shared) -> None:
     assert not (shared.rw / "missing").exists()
 
 
-def test_through_a_link_on_this_side(shared: Shared) -> None:
+def test_a_bind_mount_through_a_symlink_of_the_host(shared: Shared) -> None:
     (shared.root / "link").symlink_to(shared.rw)
     (shared.rw / "linked").write_text("found")
     both = ("-v", f"{shared.root}/link:/x", "-v", f"{shared.root}/link/linked:/y")
@@ -285,7 +289,7 @@ def test_through_a_link_on_this_side(shared: Shared) -> None:
     assert done.stdout == b"foundfound"
 
 
-def test_the_docker_socket_by_both_its_names(shared: Shared) -> None:
+def test_both_paths_of_the_docker_socket_can_be_mounted(shared: Shared) -> None:
     script = """
 import socket
 for path in ("/one.sock", "/two.sock"):
@@ -297,8 +301,8 @@ for path in ("/one.sock", "/two.sock"):
     one, two = "/var/run/docker.sock", shared.galley.home.docker_socket
     both = ("-v", f"{one}:/one.sock", "-v", f"{two}:/two.sock")
     words = ("run", "--rm", "-i", *both, PYTHON, "python", "-S", "-")
-    said = shared.galley.docker(*words, stdin=script.encode())
-    assert said.stdout.decode().splitlines() == ["HTTP/1.0 200 OK"] * 2
+    done = shared.galley.docker(*words, stdin=script.encode())
+    assert done.stdout.decode().splitlines() == ["HTTP/1.0 200 OK"] * 2
 
 
 def test_a_compose_project_with_a_relative_folder(shared: Shared) -> None:
@@ -323,28 +327,30 @@ def test_a_share_removed_while_it_is_in_use(shared: Shared) -> None:
     user = shared.galley.popen([*words, "-v", f"{shared.rw}:/go", PYTHON, "sh", "-c", use])
     assert user.stdout is not None
     assert user.stdout.readline() == b"ready\n"
-    held = os.open(folder, os.O_RDONLY)  # or the next one may get its inode, and count as the same
+    held = os.open(
+        folder, os.O_RDONLY
+    )  # or the new folder may get the same inode and look unchanged
     shutil.rmtree(folder)
     (shared.rw / "go").touch()
-    said = user.stdout.read().decode()
+    stdout = user.stdout.read().decode()
     user.stdout.close()
     assert user.wait(60) != 0
-    assert said.startswith("still there")
-    assert "can't create /x/new" in said
-    folder.mkdir()  # another one
-    code, said = shared.bind(folder, "echo", check=False)
+    assert stdout.startswith("still there")
+    assert "can't create /x/new" in stdout
+    folder.mkdir()  # with another inode
+    code, output = shared.bind(folder, "echo", check=False)
     assert code == 125
-    assert f"{folder} is not shared" in said
-    assert "when the engine starts again" in said
+    assert f"{folder} is not shared" in output
+    assert "when the engine starts again" in output
     os.close(held)
 
 
-def test_locks_of_both_sides_do_not_meet(shared: Shared) -> None:
-    """Those of a program here are not seen in a container; it locks what it wants."""
+def test_file_locks_of_host_and_container_are_separate(shared: Shared) -> None:
+    """A lock that a host process holds does not block a lock in a container."""
     with (shared.rw / "locked here").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         fcntl.lockf(held, fcntl.LOCK_EX)
-        said = shared.python(
+        output = shared.python(
             """
 import fcntl, json
 with open("locked here", "w") as file:
@@ -353,18 +359,18 @@ with open("locked here", "w") as file:
 print(json.dumps("locked"))
 """
         )
-    assert said == "locked"
+    assert output == "locked"
 
 
-def test_another_supervisor_knows_what_is_shared(shared: Shared) -> None:
+def test_the_next_supervisor_adopts_the_shares(shared: Shared) -> None:
     process.end(shared.galley.supervisor_identity(), force=True)
     shared.galley.start()
     assert shared.bind(shared.rw, "echo", "found") == (0, "found\n")
-    code, said = shared.bind(shared.root / "unshared", "echo", check=False)
-    assert (code, "is not shared" in said) == (125, True)
+    code, output = shared.bind(shared.root / "unshared", "echo", check=False)
+    assert (code, "is not shared" in output) == (125, True)
 
 
-def test_what_was_synced_outlives_the_machine_and_dockerd_finds_its_folders(
+def test_synced_files_survive_a_killed_machine_and_containers_find_their_shares(
     shared: Shared,
 ) -> None:
     galley = shared.galley
@@ -375,14 +381,14 @@ def test_what_was_synced_outlives_the_machine_and_dockerd_finds_its_folders(
     process.end(galley.vm_identity(), force=True)
     writer.end()
     writer.check(shared.rw)
-    galley.wait_for(lambda: galley.status()["state"] == "stopped", "the death is noticed")
+    galley.wait_for(lambda: galley.status()["state"] == "stopped", "the machine's exit is detected")
     galley.start()
     starts = shared.rw / "starts"
     galley.wait_for(lambda: starts.read_text() == "up\nup\n", "the container starts again")
     galley.docker("rm", "-f", "again", "writer")
 
 
-def test_nothing_is_left_when_the_machine_stops(shared: Shared) -> None:
+def test_a_stop_ends_virtiofsd_and_removes_its_sockets(shared: Shared) -> None:
     galley = shared.galley
     served = [line for line in galley.processes() if "virtiofsd" in line]
     assert bool(served) == (shared.by == "virtiofs")

@@ -12,7 +12,7 @@ from tests.e2e.galley import IMAGE, Galley
 from vm.host import process
 
 NAME = "writer"  # of the container
-# Numbers by way of a file that stays open, and of one that is made and renamed each time.
+# Counts in a file that stays open, and in one that is created and renamed each time.
 COUNT = """
 exec 3>> /shared/numbers; n=0
 while true; do
@@ -20,12 +20,14 @@ while true; do
   read -r seen < /shared/last; [ "$seen" = $n ] || exit 1
 done
 """
-LAST_WORDS = 'trap "echo ended > /shared/ended; exit 0" TERM; while true; do usleep 50000; done'
+WRITE_ON_SIGTERM = (
+    'trap "echo ended > /shared/ended; exit 0" TERM; while true; do usleep 50000; done'
+)
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Galley]:
-    """A Galley that shares `shared` by SFTP. Each test leaves it to the next, running or not."""
+    """A Galley that shares `shared` by SFTP. Tests may leave it running or stopped."""
     root = tmp_path_factory.mktemp("l")
     (root / "shared").mkdir()
     galley = Galley(root / "home", images)
@@ -53,7 +55,7 @@ def shared(engine: Galley) -> Iterator[Path]:
 
 @pytest.fixture
 def counting(engine: Galley, shared: Path) -> Callable[[], None]:
-    """Waits until a container has counted on; none may be left out."""
+    """A function that waits until a container counts on, and checks that no number is missing."""
     words = ("-d", "--name", NAME, "-v", f"{shared}:/shared", "--init", IMAGE)
     engine.docker("run", *words, "sh", "-c", COUNT)
 
@@ -61,16 +63,16 @@ def counting(engine: Galley, shared: Path) -> Callable[[], None]:
         file = shared / "numbers"
         return [int(line) for line in file.read_text().split()] if file.exists() else []
 
-    def goes_on() -> None:
+    def check_it_counts_on() -> None:
         until = len(numbers()) + 10
         engine.wait_for(lambda: len(numbers()) > until, "it counts on")
         seen = numbers()
         assert seen == list(range(1, len(seen) + 1))
-        asked = engine.docker("inspect", "-f", "{{.State.Running}} {{.RestartCount}}", NAME)
-        assert asked.stdout == b"true 0\n"
+        inspected = engine.docker("inspect", "-f", "{{.State.Running}} {{.RestartCount}}", NAME)
+        assert inspected.stdout == b"true 0\n"
 
-    goes_on()
-    return goes_on
+    check_it_counts_on()
+    return check_it_counts_on
 
 
 def test_the_supervisor_is_killed(engine: Galley, counting: Callable[[], None]) -> None:
@@ -90,11 +92,11 @@ def test_the_machine_is_suspended(engine: Galley, counting: Callable[[], None]) 
 
 
 @pytest.mark.parametrize("words", [("stop",), ("stop", "--cold")])
-def test_the_last_words_of_who_ends_are_there(
+def test_a_stopped_containers_last_writes_are_on_the_host(
     engine: Galley, shared: Path, words: tuple[str, ...]
 ) -> None:
     mount = ("-v", f"{shared}:/shared", "--stop-signal", "TERM")
-    engine.docker("run", "-d", "--name", NAME, *mount, IMAGE, "sh", "-c", LAST_WORDS)
+    engine.docker("run", "-d", "--name", NAME, *mount, IMAGE, "sh", "-c", WRITE_ON_SIGTERM)
     engine.run(*words)
     assert (shared / "ended").read_text() == "ended\n"
     assert engine.status()["resumable"] is (words == ("stop",))

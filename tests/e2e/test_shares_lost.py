@@ -1,7 +1,7 @@
 """A container whose bind is no longer shared does not start on an empty folder.
 
-dockerd makes the folder that a container is to have at each start, where there is none; in the
-machine that would be memory, and all that is written there be lost.
+At each start, dockerd creates a bind mount's folder that does not exist. In the machine such a
+folder is in memory, and everything written to it is lost.
 """
 
 import os
@@ -38,10 +38,10 @@ def _refusal(galley: Galley, name: str, *, restarts: bool) -> str:
 
     def is_refused() -> bool:
         client = Client(galley.home.docker_socket)
-        status, said = client.ask("POST", f"/containers/{name}/start")
+        status, answer = client.ask("POST", f"/containers/{name}/start")
         client.close()
         assert status == 400 or (status == 304 and restarts)
-        refusals.append(str(said))
+        refusals.append(str(answer))
         return status == 400
 
     galley.wait_for(is_refused, "the start is refused", SOON)
@@ -49,7 +49,7 @@ def _refusal(galley: Galley, name: str, *, restarts: bool) -> str:
 
 
 @pytest.mark.parametrize("kind", ["virtiofs", "sftp"])
-def test_who_has_a_folder_that_is_no_longer_shared_does_not_start(
+def test_a_container_whose_bind_mount_is_no_longer_shared_does_not_start(
     fresh: Galley, tmp_path: Path, kind: str
 ) -> None:
     fresh.take_one_cpu()
@@ -67,25 +67,25 @@ def test_who_has_a_folder_that_is_no_longer_shared_does_not_start(
 
     _share(fresh, whole / "inner")
     fresh.run("restart")
-    said = _state(fresh, "gone")
-    assert not said.startswith("running")
-    assert "read-only file system" in said
+    state = _state(fresh, "gone")
+    assert not state.startswith("running")
+    assert "read-only file system" in state
     for name, folder in (("gone", data), ("narrowed", whole)):
-        said = _refusal(fresh, name, restarts=name == "narrowed")
-        assert f"The folder {folder} is not shared" in said
-        assert f"galley settings set shares {whole}/inner,{folder}" in said
+        refusal = _refusal(fresh, name, restarts=name == "narrowed")
+        assert f"The folder {folder} is not shared" in refusal
+        assert f"galley settings set shares {whole}/inner,{folder}" in refusal
     assert "Read-only file system" in fresh.docker("logs", "narrowed").stderr.decode()
     assert not fresh.run("shell", "ls", str(data), check=False).stdout
     assert [each.read_text() for each in starts] == ["up\n"] * 2
 
     _share(fresh, data, whole)
     fresh.run("restart")
-    fresh.wait_for(lambda: starts[0].read_text() == "up\nup\n", "it goes on with what it had")
+    fresh.wait_for(lambda: starts[0].read_text() == "up\nup\n", "it starts with its folder")
     fresh.docker("restart", "-t", "0", "narrowed")
-    fresh.wait_for(lambda: starts[1].read_text().startswith("up\nup\n"), "and so does the other")
+    fresh.wait_for(lambda: starts[1].read_text().startswith("up\nup\n"), "so does the other")
 
 
-def test_a_folder_whose_server_has_ended_is_told_until_the_engine_starts_again(
+def test_a_share_whose_virtiofsd_ended_is_reported_until_a_restart(
     used: Galley, shared: Path
 ) -> None:
     used.start()
@@ -96,22 +96,22 @@ def test_a_folder_whose_server_has_ended_is_told_until_the_engine_starts_again(
     ]
     os.kill(server, signal.SIGKILL)
 
-    def told() -> list[str]:
+    def problems() -> list[str]:
         return [problem["summary"] for problem in used.status()["problems"]]
 
-    used.wait_for(lambda: any(SERVER in each for each in told()), "it is told")
-    assert f"The folder {shared} is no longer shared" in told()[0]
+    used.wait_for(lambda: any(SERVER in each for each in problems()), "it is reported")
+    assert f"The folder {shared} is no longer shared" in problems()[0]
     done = used.docker(*words, check=False)
     assert b"galley restart" in done.stderr
     used.run("restart")
     assert "the machine did not end within" not in used.log_tail()
-    assert told() == []
+    assert problems() == []
     used.docker(*words)
     assert (shared / "file").read_text() == "there\n" * 2
 
 
-def test_who_drives_the_engine_from_inside_gets_no_empty_folder_either(galley: Galley) -> None:
-    """It passes no bridge. What is the machine's own can be written as ever."""
+def test_docker_inside_the_machine_mounts_no_empty_folder_either(galley: Galley) -> None:
+    """Its requests do not pass the bridge. The machine's own folders stay writable."""
     for folder in ("/data", "/home/ann", "/srv/www", "/opt/work", "/var/www"):
         words = ("docker", "run", "--rm", "-v", f"{folder}:/x", IMAGE, "echo")
         done = galley.run("shell", *words, check=False)

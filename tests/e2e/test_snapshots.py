@@ -1,4 +1,4 @@
-"""A snapshot of a machine under load, and the way back to it."""
+"""Snapshots of a machine under load, and restoring them."""
 
 import json
 import signal
@@ -30,11 +30,11 @@ def test_a_database_under_load_is_as_it_was_at_the_snapshot(galley: Galley, redi
     galley.run("snapshot", "create", "before")
     after = redis.count()
     assert galley.vm_identity() == vm
-    redis.wait_for_more(100)  # nothing was left frozen
+    redis.wait_for_more(100)  # the file system is not left frozen
     galley.docker("run", "--name", "later", "-v", "later:/data", IMAGE, "echo", "there")
 
     [kept] = json.loads(galley.run("snapshot", "list", "--json").stdout)
-    assert kept["settled"], "its file system was at rest"
+    assert kept["settled"], "its file system was frozen"
     disk, copy = galley.machine.data_disk, galley.machine.snapshot_disk("before")
     assert copy.stat().st_size == disk.stat().st_size == kept["disk_bytes"]
     assert sparse.allocated(copy) < 2 * sparse.allocated(disk)
@@ -55,7 +55,7 @@ def test_a_database_under_load_is_as_it_was_at_the_snapshot(galley: Galley, redi
 
 
 def test_a_full_disk_is_an_error_before_anything_is_written(galley: Galley) -> None:
-    """The machine runs on, and its file system is not left frozen."""
+    """The machine runs on, and its file system does not stay frozen."""
     place = galley.machine.snapshots
     place.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", place], check=True)
@@ -71,26 +71,28 @@ def test_a_full_disk_is_an_error_before_anything_is_written(galley: Galley) -> N
     galley.docker("volume", "rm", "free")
 
 
-def test_what_ran_when_the_engine_was_stopped_runs_also_from_a_snapshot(galley: Galley) -> None:
-    """From cold, and traced."""
+def test_a_snapshot_of_a_stopped_engine_starts_its_containers(galley: Galley) -> None:
+    """With a cold start, and with a trace of it."""
     words = ["run", "-d", "--name", "kept", "--restart", "unless-stopped", IMAGE]
     galley.docker(*words, "sleep", "100000")
     galley.run("stop")
     galley.run("snapshot", "create", "stopped")
-    galley.machine.snapshot_disk("stopped").touch()  # memory fits no disk that may be another
+    galley.machine.snapshot_disk(
+        "stopped"
+    ).touch()  # the memory image is dropped when the disk may have changed
     galley.run("snapshot", "restore", "stopped", "--yes")
     assert not galley.status()["resumable"]
     file = galley.home.root / "trace.json"
     galley.run("start", "--trace", str(file))
     running = galley.docker("ps", "--format", "{{.Names}}").stdout.split()
-    assert b"kept" in running, "it ran when the engine was stopped"
+    assert b"kept" in running, "the container ran when the engine was stopped"
     galley.docker("rm", "-f", "kept")
     galley.run("snapshot", "delete", "stopped")
     check_trace(file)
 
 
-def test_a_suspended_machine_is_kept_with_its_memory(galley: Galley) -> None:
-    """Its container goes on, again and again, from the number that it had in its memory."""
+def test_a_snapshot_of_a_suspended_machine_has_its_memory(galley: Galley) -> None:
+    """After each restore its container continues from the number in its memory."""
     count = "i=0; while true; do i=$((i+1)); echo $i; busybox usleep 100000; done"
     galley.docker("run", "-d", "--name", "counting", IMAGE, "sh", "-c", count)
     galley.run("suspend")
@@ -99,23 +101,23 @@ def test_a_suspended_machine_is_kept_with_its_memory(galley: Galley) -> None:
     assert kept["memory_bytes"] > 0
     galley.run("start")
     first = len(numbers(galley))
-    galley.wait_for(lambda: len(numbers(galley)) > first + 80, "it counts")
+    galley.wait_for(lambda: len(numbers(galley)) > first + 80, "the container counts")
     for _ in range(2):
         galley.run("snapshot", "restore", "asleep", "--yes")
         counted = numbers(galley)
         assert 0 < len(counted) < first + 80
-        assert counted == list(range(1, len(counted) + 1)), "it was not started anew"
+        assert counted == list(range(1, len(counted) + 1)), "the container was not restarted"
     galley.run("snapshot", "delete", "asleep")
     galley.docker("rm", "-f", "counting")
 
 
-def test_a_machine_that_runs_is_kept_with_its_memory_and_runs_on(galley: Galley) -> None:
-    """And back: its container goes on from the number that it had in its memory, or, from cold, is
-    started anew, as its policy has it."""
+def test_a_snapshot_of_a_running_machine_with_memory(galley: Galley) -> None:
+    """The machine runs on. After a restore its container continues from the number in its memory;
+    with --cold it starts anew, by its restart policy."""
     count = "i=0; while true; do i=$((i+1)); echo $i; busybox usleep 100000; done"
     words = ["run", "-d", "--name", "counting", "--restart", "always", IMAGE]
     galley.docker(*words, "sh", "-c", count)
-    galley.wait_for(lambda: len(numbers(galley)) > 10, "it counts")
+    galley.wait_for(lambda: len(numbers(galley)) > 10, "the container counts")
     made = galley.run("snapshot", "create", "awake", "--memory")
     assert b"with memory" in made.stdout
     [kept] = json.loads(galley.run("snapshot", "list", "--json").stdout)
@@ -130,21 +132,21 @@ def test_a_machine_that_runs_is_kept_with_its_memory_and_runs_on(galley: Galley)
     galley.run("snapshot", "restore", "awake", "--yes")
     counted = numbers(galley)
     assert 10 < len(counted) < first + 80
-    assert counted == list(range(1, len(counted) + 1)), "it was not started anew"
+    assert counted == list(range(1, len(counted) + 1)), "the container was not restarted"
 
     galley.run("snapshot", "restore", "awake", "--yes", "--cold")
     assert galley.status()["state"] == "running"
-    galley.wait_for(lambda: numbers(galley).count(1) == 2, "it was started anew")
+    galley.wait_for(lambda: numbers(galley).count(1) == 2, "it is restarted")
     galley.run("snapshot", "delete", "awake")
     galley.docker("rm", "-f", "counting")
 
 
-def test_a_copy_with_memory_that_is_cancelled_lets_the_machine_run_on(galley: Galley) -> None:
-    """By the signal of a Ctrl+C, once the machine is on the disk."""
+def test_a_cancelled_snapshot_with_memory_lets_the_machine_run_on(galley: Galley) -> None:
+    """Ctrl+C's signal arrives once the machine's memory is on the disk."""
     count = "i=0; while true; do i=$((i+1)); echo $i; busybox usleep 100000; done"
     galley.docker("run", "-d", "--name", "counting", IMAGE, "sh", "-c", count)
     with galley.popen([*GALLEY, "snapshot", "create", "never", "--memory"]) as client:
-        galley.wait_for(galley.machine.suspended.exists, "it is put on the disk")
+        galley.wait_for(galley.machine.suspended.exists, "the machine is suspended")
         client.send_signal(signal.SIGINT)
         assert client.wait(60) != 0
     assert names(galley) == []
@@ -152,7 +154,7 @@ def test_a_copy_with_memory_that_is_cancelled_lets_the_machine_run_on(galley: Ga
     first = len(numbers(galley))
     galley.wait_for(lambda: len(numbers(galley)) > first + 10, "it counts on")
     counted = numbers(galley)
-    assert counted == list(range(1, len(counted) + 1)), "it was not started anew"
+    assert counted == list(range(1, len(counted) + 1)), "the container was not restarted"
     galley.docker("rm", "-f", "counting")
 
 
@@ -161,7 +163,7 @@ def numbers(galley: Galley) -> list[int]:
 
 
 def check_trace(file: Path) -> None:
-    """Guest and host on one clock."""
+    """Checks that the events of guest and host are on one clock."""
     events = json.loads(file.read_bytes())["traceEvents"]
     processes = {e["args"]["name"]: e["pid"] for e in events if e["name"] == "process_name"}
     ends = {
@@ -170,7 +172,7 @@ def check_trace(file: Path) -> None:
         if event["ph"] in "Xi"
     }
     host, guest = processes["this computer"], processes["guest"]
-    # Each side's view of the same moment; the host looks at the console every 20 ms.
+    # The same event on both sides; the host reads the console every 20 ms.
     for step, line in (
         ("Mounting the data disk", "disk ok"),
         ("Starting the Docker Engine", "engine"),

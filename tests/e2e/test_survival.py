@@ -1,4 +1,4 @@
-"""kill -9 of everything while a container writes: all comes back, no fsync'ed line is lost."""
+"""kill -9 of each process while a container writes: all works again, no fsync'ed line is lost."""
 
 import re
 import threading
@@ -18,7 +18,7 @@ while true; do i=$((i+1)); echo $i >> /data/lines; sync -d /data/lines && echo $
 
 
 class Writer:
-    """A container that appends numbers to a volume, and the numbers whose fsync we have seen."""
+    """A container that appends numbers to a volume, and the last number whose fsync it reported."""
 
     def __init__(self, galley: Galley) -> None:
         self.galley = galley
@@ -39,11 +39,11 @@ class Writer:
                 self.acknowledged = max(self.acknowledged, int(line))
 
     def lines(self) -> list[int]:
-        said = self.galley.docker("run", "--rm", "-v", "lines:/data", IMAGE, "cat", "/data/lines")
-        return [int(line) for line in said.stdout.split()]
+        done = self.galley.docker("run", "--rm", "-v", "lines:/data", IMAGE, "cat", "/data/lines")
+        return [int(line) for line in done.stdout.split()]
 
     def check(self) -> None:
-        """Nothing that was acknowledged is missing; and it goes on writing."""
+        """Checks that no acknowledged line is missing and that the container writes on."""
         acknowledged = self.acknowledged
         lines = self.lines()
         assert set(range(1, acknowledged + 1)) <= set(lines), "an fsync'ed line is missing"
@@ -66,7 +66,7 @@ def writer(galley: Galley) -> Iterator[Writer]:
     made.end()
 
 
-def _comes_back(writer: Writer) -> None:
+def _recovers(writer: Writer) -> None:
     tried = ["run", "--rm", IMAGE, "echo", "again"]
     works = lambda: writer.galley.docker(*tried, check=False).returncode == 0  # noqa: E731
     writer.galley.wait_for(works, "containers can be run again")
@@ -81,7 +81,7 @@ def test_a_client_is_killed(writer: Writer) -> None:
         named = ["ps", "-q", "--filter", "name=half"]
         writer.galley.wait_for(lambda: bool(writer.galley.docker(*named).stdout), "it runs")
         client.kill()
-    _comes_back(writer)
+    _recovers(writer)
     assert writer.galley.docker(*named).stdout, "killing the client must not stop the container"
     writer.galley.docker("rm", "-f", "half")
 
@@ -94,7 +94,7 @@ def test_the_supervisor_is_killed(writer: Writer) -> None:
     assert process.is_alive(vm)
     writer.galley.start()
     assert writer.galley.vm_identity() == vm
-    _comes_back(writer)
+    _recovers(writer)
 
 
 def test_the_vm_is_killed(writer: Writer) -> None:
@@ -102,10 +102,10 @@ def test_the_vm_is_killed(writer: Writer) -> None:
     process.end(vm, force=True)
     assert process.wait_gone(vm, 10)
     status = writer.galley.status
-    writer.galley.wait_for(lambda: status()["state"] == "stopped", "the death is noticed")
+    writer.galley.wait_for(lambda: status()["state"] == "stopped", "the machine's exit is detected")
     assert "unexpectedly" in status()["problems"][0]["summary"]
     writer.galley.start()
-    _comes_back(writer)
+    _recovers(writer)
 
 
 @pytest.mark.parametrize("name", ["dockerd", "containerd"])
@@ -116,14 +116,14 @@ def test_a_service_in_the_machine_is_killed(writer: Writer, name: str) -> None:
     before = pid()
     assert re.fullmatch(rb"\d+", before)
     writer.galley.run("shell", "kill", "-9", before.decode())
-    writer.galley.wait_for(lambda: pid() not in (b"", before), f"{name} is back")
-    _comes_back(writer)
+    writer.galley.wait_for(lambda: pid() not in (b"", before), f"{name} runs again")
+    _recovers(writer)
 
 
 def test_sshd_is_killed_with_every_connection(writer: Writer) -> None:
     every = "kill -9 $(pidof sshd) $(pidof sshd-session)"
     writer.galley.run("shell", "sh", "-c", every, check=False)
-    _comes_back(writer)
+    _recovers(writer)
     assert writer.galley.run("shell", "true").returncode == 0
 
 
@@ -135,11 +135,11 @@ def test_the_relay_is_killed(writer: Writer) -> None:
         assert follower.stdout.readline()
         writer.galley.run("shell", "sh", "-c", "kill -9 $(pidof relay)")
         follower.communicate(timeout=60)
-    _comes_back(writer)
+    _recovers(writer)
 
 
 def test_the_transport_is_killed_under_load(writer: Writer) -> None:
-    """The one line to the machine's relay is cut while 20 clients are at work."""
+    """The agent stream is cut while 20 clients use it."""
     load = [
         writer.galley.popen(["docker", "-H", writer.galley.docker_host, "logs", "-f", "writer"])
         for _ in range(20)
@@ -150,4 +150,4 @@ def test_the_transport_is_killed_under_load(writer: Writer) -> None:
     for client in load:
         client.kill()
         client.communicate()
-    _comes_back(writer)
+    _recovers(writer)

@@ -1,4 +1,4 @@
-"""Stop and suspend, as a user: what is there after the next start."""
+"""Stop and suspend, as a user does them: the state after the next start."""
 
 import json
 import shutil
@@ -11,12 +11,12 @@ import pytest
 from tests.e2e.galley import IMAGE, Galley
 from vm.host import net
 
-WAKING = "Resuming the machine"
+RESUMING = "Resuming the machine"
 
 
 @pytest.fixture
 def engine(used: Galley) -> Galley:
-    """It runs, with the test image in it and a folder of this computer."""
+    """A running Galley with the test image and a shared folder."""
     used.start()
     return used
 
@@ -39,15 +39,17 @@ def running(galley: Galley) -> set[str]:
 
 
 def started_at(galley: Galley, container: str) -> str:
-    asked = galley.docker("inspect", "-f", "{{.State.StartedAt}}", container)
-    return asked.stdout.decode().strip()
+    inspected = galley.docker("inspect", "-f", "{{.State.StartedAt}}", container)
+    return inspected.stdout.decode().strip()
 
 
 def numbers(shared: Path) -> list[int]:
     return [int(line) for line in (shared / "count").read_text().split()]
 
 
-def test_a_stop_ends_containers_and_the_next_start_goes_on(engine: Galley, shared: Path) -> None:
+def test_a_stop_ends_containers_and_the_next_start_follows_restart_policies(
+    engine: Galley, shared: Path
+) -> None:
     port = net.free_port()
     serve = "busybox httpd -f -p 80 -h /"
     trap = "trap 'echo ended > /shared/ended; exit 0' TERM; while true; do usleep 50000; done"
@@ -56,38 +58,38 @@ def test_a_stop_ends_containers_and_the_next_start_goes_on(engine: Galley, share
     words = ["-v", f"{shared}:/shared", "--stop-signal", "TERM", IMAGE, "sh", "-c", trap]
     engine.docker("run", "-d", "--name", "plain", *words)
     engine.run("stop")
-    assert (shared / "ended").read_text() == "ended\n", "it was asked to end, and had the time"
+    assert (shared / "ended").read_text() == "ended\n", "the container got SIGTERM and time to end"
     assert engine.status()["resumable"]
     assert engine.machines() == []
 
     engine.run("start")
-    assert WAKING in steps(engine)
-    assert running(engine) == {"web"}, "as their restart policies say"
+    assert RESUMING in steps(engine)
+    assert running(engine) == {"web"}, "only the one with a restart policy"
     socket.create_connection(("127.0.0.1", port), timeout=10).close()
     left = json.loads(engine.docker("inspect", "plain").stdout)[0]["State"]
     assert (left["Status"], left["ExitCode"]) == ("exited", 0)
 
 
-def test_what_is_suspended_goes_on_in_the_middle(
+def test_a_suspended_container_continues_where_it_was(
     engine: Galley, counting: str, shared: Path
 ) -> None:
     began, port = started_at(engine, counting), net.free_port()
     serve = (IMAGE, "busybox", "httpd", "-f", "-p", "80", "-h", "/")
     engine.docker("run", "-d", "--name", "web", "-p", f"{port}:80", *serve)
-    engine.wait_for(lambda: len(numbers(shared)) > 3, "it counts")
-    assert len(engine.forwarders()) == 1, "it carries the port on IPv6"
+    engine.wait_for(lambda: len(numbers(shared)) > 3, "the container counts")
+    assert len(engine.forwarders()) == 1, "it forwards the port on IPv6"
     engine.run("suspend")
     assert engine.machines() == []
     assert engine.forwarders() == []
-    stood_at = numbers(shared)
+    before_suspend = numbers(shared)
     (shared / "meanwhile").write_text("from this computer")
     engine.run("start")
     for address in ("127.0.0.1", "::1"):
         socket.create_connection((address, port), timeout=10).close()
-    assert WAKING in steps(engine)
-    engine.wait_for(lambda: numbers(shared)[-1] > stood_at[-1] + 3, "it counts on")
+    assert RESUMING in steps(engine)
+    engine.wait_for(lambda: numbers(shared)[-1] > before_suspend[-1] + 3, "the container counts on")
     seen = numbers(shared)
-    assert seen == list(range(1, len(seen) + 1)), "the open file is the same, and nothing is lost"
+    assert seen == list(range(1, len(seen) + 1)), "the open file is the same, and no number is lost"
     assert started_at(engine, counting) == began
     read = engine.docker("exec", counting, "cat", "/shared/meanwhile").stdout
     assert read == b"from this computer"
@@ -95,9 +97,9 @@ def test_what_is_suspended_goes_on_in_the_middle(
     assert before - 0.1 <= now <= after + 0.1
 
 
-def test_what_is_gone_from_this_computer_meanwhile(engine: Galley, shared: Path) -> None:
-    """As in a /tmp that was emptied. A file is missing then; a container that would have another
-    folder than before does not go on."""
+def test_shared_files_and_folders_removed_during_a_suspend(engine: Galley, shared: Path) -> None:
+    """As when /tmp is emptied. A removed file is missing after the resume; if a container's folder
+    was removed or replaced, the next start is a cold one."""
     folder = shared / "work"
     folder.mkdir()
     for name in ("gone", "open", "stays"):
@@ -106,62 +108,62 @@ def test_what_is_gone_from_this_computer_meanwhile(engine: Galley, shared: Path)
     holds = f"exec 3< /x/open; cat /x/*; echo; {wait}; cat <&3; echo $?"
     engine.docker("run", "-d", "--name", "has", "-v", f"{folder}:/x", IMAGE, "sh", "-c", holds)
     engine.wait_for(
-        lambda: engine.docker("logs", "has").stdout == b"goneopenstays\n", "it has read"
+        lambda: engine.docker("logs", "has").stdout == b"goneopenstays\n", "it has read the files"
     )
     engine.run("suspend")
     (folder / "gone").unlink()
     (folder / "stays").write_text("changed")
     engine.run("start")
-    assert WAKING in steps(engine)
+    assert RESUMING in steps(engine)
     seen = engine.docker("exec", "has", "sh", "-c", "cat /x/stays; cat /x/gone", check=False)
     assert seen.stdout == b"changed"
     assert b"No such file" in seen.stderr
     (folder / "go").touch()
-    engine.wait_for(lambda: engine.docker("logs", "has").stdout.endswith(b"open0\n"), "it goes on")
+    engine.wait_for(lambda: engine.docker("logs", "has").stdout.endswith(b"open0\n"), "it reads on")
 
     (folder / "go").unlink()
     engine.docker("start", "has")
     engine.run("suspend")
     shutil.rmtree(folder)
     folder.mkdir()
-    said = engine.run("start").stderr.decode()
-    assert f"a container has {folder}, which was removed or replaced meanwhile" in said
-    assert WAKING not in steps(engine)
+    stderr = engine.run("start").stderr.decode()
+    assert f"a container has {folder}, which was removed or replaced meanwhile" in stderr
+    assert RESUMING not in steps(engine)
     assert list(folder.iterdir()) == []
     shutil.rmtree(folder)
 
 
 def _clock(galley: Galley, container: str) -> float:
-    said = galley.docker("exec", container, "busybox", "adjtimex").stdout.decode()
-    fields = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+    stdout = galley.docker("exec", container, "busybox", "adjtimex").stdout.decode()
+    fields = dict(line.split(":", 1) for line in stdout.splitlines() if ":" in line)
     found = {name.strip(): value.split() for name, value in fields.items()}
     return float(found["time.tv_sec"][0]) + float(found["time.tv_usec"][0]) / 1e6
 
 
-def test_a_change_of_settings_is_a_start_from_cold_and_says_so(engine: Galley) -> None:
+def test_a_change_of_settings_causes_a_cold_start_and_is_reported(engine: Galley) -> None:
     engine.docker("volume", "create", "kept")
     engine.run("stop")
     engine.run("settings", "set", "memory", "1GiB")
-    said = engine.run("start").stderr.decode()
-    assert "its settings have changed" in said
-    assert WAKING not in steps(engine)
+    stderr = engine.run("start").stderr.decode()
+    assert "its settings have changed" in stderr
+    assert RESUMING not in steps(engine)
     assert engine.docker("volume", "ls", "-q").stdout == b"kept\n"
     assert engine.status()["vm"]["memory_bytes"] == 1 << 30
 
 
-def test_a_cold_stop_powers_off_even_what_is_suspended(engine: Galley) -> None:
+def test_a_cold_stop_discards_a_suspended_machine(engine: Galley) -> None:
     engine.run("stop")
     engine.run("stop", "--cold")
     assert not engine.status()["resumable"]
     assert engine.machines() == []
     engine.run("start")
-    assert WAKING not in steps(engine)
+    assert RESUMING not in steps(engine)
 
 
-def test_another_supervisor_finds_it_and_goes_on(engine: Galley) -> None:
+def test_the_next_supervisor_resumes_a_suspended_machine(engine: Galley) -> None:
     engine.run("quit")
     assert engine.processes() == []
-    assert engine.status()["resumable"], "seen without any process"
+    assert engine.status()["resumable"], "the status needs no process"
     engine.run("start")
-    assert WAKING in steps(engine)
+    assert RESUMING in steps(engine)
     assert engine.answers()

@@ -1,6 +1,7 @@
-"""Swarm mode on a real dockerd: no container stops for it, and live-restore is back after it.
+"""Swarm mode on a real dockerd: entering it stops no container, and leaving it turns live-restore
+on again.
 
-With live-restore a container outlives a dockerd that is killed; in a swarm, where dockerd allows no
+With live-restore a container survives a killed dockerd; in a swarm, where dockerd allows no
 live-restore, it does not.
 """
 
@@ -31,7 +32,7 @@ configs:
 
 
 def state(galley: Galley) -> str:
-    """Of live-restore and of the swarm, as dockerd says."""
+    """Live-restore and the swarm's state, from `docker info`."""
     return galley.docker("info", "--format", STATE).stdout.decode().strip()
 
 
@@ -40,7 +41,7 @@ def pid(galley: Galley, container: str) -> int:
 
 
 def run(galley: Galley, name: str, *options: str) -> int:
-    """A container that sleeps, and its process."""
+    """Starts a container that sleeps; returns the PID of its process."""
     galley.docker("run", "-d", "--name", name, *options, IMAGE, "sleep", "100000")
     return pid(galley, name)
 
@@ -56,7 +57,7 @@ def kill_dockerd(galley: Galley) -> None:
 
 
 def tasks(galley: Galley, service: str) -> list[str]:
-    """The containers of a service that run."""
+    """The running containers of a service."""
     label = f"label=com.docker.swarm.service.name={service}"
     return galley.docker("ps", "-q", "--filter", label).stdout.decode().split()
 
@@ -70,7 +71,7 @@ def swarm(galley: Galley, no_containers: None) -> Iterator[Galley]:
 
 
 @pytest.mark.usefixtures("no_containers")
-def test_without_a_swarm_a_container_outlives_a_dockerd_that_is_killed(galley: Galley) -> None:
+def test_without_a_swarm_a_container_survives_a_killed_dockerd(galley: Galley) -> None:
     before = run(galley, "plain")
     kill_dockerd(galley)
     assert pid(galley, "plain") == before
@@ -78,7 +79,7 @@ def test_without_a_swarm_a_container_outlives_a_dockerd_that_is_killed(galley: G
 
 
 @pytest.mark.usefixtures("no_containers")
-def test_no_container_stops_for_a_swarm_that_is_made_and_left(galley: Galley) -> None:
+def test_swarm_init_and_leave_stop_no_container(galley: Galley) -> None:
     before = run(galley, "plain")
     galley.docker("swarm", "init")
     assert state(galley) == "false active"
@@ -91,21 +92,21 @@ def test_no_container_stops_for_a_swarm_that_is_made_and_left(galley: Galley) ->
     assert pid(galley, "plain") == before
 
 
-def test_a_swarm_that_does_not_come_about_leaves_live_restore_on(galley: Galley) -> None:
-    said = galley.docker("swarm", "init", "--advertise-addr", "nobody", check=False)
-    assert b"advertise address" in said.stderr
+def test_a_failed_swarm_init_leaves_live_restore_on(galley: Galley) -> None:
+    done = galley.docker("swarm", "init", "--advertise-addr", "nobody", check=False)
+    assert b"advertise address" in done.stderr
     assert state(galley) == "true inactive"
     galley.run("shell", "sh", "-c", "echo nonsense >> /run/galley/dockerd.json")
-    said = galley.docker("swarm", "init", check=False)
+    done = galley.docker("swarm", "init", check=False)
     galley.run("shell", "sed", "-i", "$d", "/run/galley/dockerd.json")
-    assert b"dockerd does not turn off live-restore" in said.stderr
-    assert b"Nothing was changed" in said.stderr
+    assert b"dockerd does not turn off live-restore" in done.stderr
+    assert b"Nothing was changed" in done.stderr
     assert state(galley) == "true inactive"
     galley.docker("swarm", "init")
     galley.docker("swarm", "leave", "--force")
 
 
-def test_what_a_swarm_has_works(swarm: Galley) -> None:
+def test_secrets_configs_overlay_networks_stacks_and_service_logs_work(swarm: Galley) -> None:
     swarm.docker("secret", "create", "key", "-", stdin=b"s3cret")
     swarm.docker("config", "create", "words", "-", stdin=b"plain")
     swarm.docker("network", "create", "-d", "overlay", "first")
@@ -115,14 +116,14 @@ def test_what_a_swarm_has_works(swarm: Galley) -> None:
     swarm.wait_for(lambda: len(tasks(swarm, "s_reader")) == 1, "the stack's service runs")
     [task] = tasks(swarm, "s_reader")
     assert swarm.docker("exec", task, "cat", "/run/secrets/key", "/words").stdout == b"s3cretplain"
-    # By dockerd's choice, the second network has the machine's own addresses: no resolver is there.
-    said = swarm.docker("exec", task, "busybox", "nslookup", "host.docker.internal").stdout
-    assert b"10.0.2.2" in said
+    # dockerd gives the second network the machine's own addresses, where no resolver listens.
+    stdout = swarm.docker("exec", task, "busybox", "nslookup", "host.docker.internal").stdout
+    assert b"10.0.2.2" in stdout
     logs = ("service", "logs", "--raw", "s_reader")
     swarm.wait_for(lambda: swarm.docker(*logs).stdout == b"ready\n", "the service has a log")
 
 
-def test_in_a_swarm_what_runs_ends_with_a_dockerd_that_is_killed(swarm: Galley) -> None:
+def test_in_a_swarm_containers_end_with_a_killed_dockerd(swarm: Galley) -> None:
     run(swarm, "plain")
     again = run(swarm, "again", "--restart", "always")
     create = ("service", "create", "-d", "--no-resolve-image", "--name", "web")
@@ -136,7 +137,7 @@ def test_in_a_swarm_what_runs_ends_with_a_dockerd_that_is_killed(swarm: Galley) 
     assert pid(swarm, "again") not in (0, again)
 
 
-def test_a_swarm_goes_on_after_a_suspend_and_a_start_from_cold(swarm: Galley) -> None:
+def test_a_swarm_survives_a_suspend_and_a_cold_start(swarm: Galley) -> None:
     create = ("service", "create", "-d", "--no-resolve-image", "--name", "web")
     swarm.docker(*create, IMAGE, "sleep", "100000")
     swarm.wait_for(lambda: bool(tasks(swarm, "web")), "the service runs")

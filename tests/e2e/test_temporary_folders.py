@@ -1,5 +1,5 @@
-"""The system's temporary folders are shared by default: the user's own files in them, and nothing
-of Galley's, whose home in these tests is there.
+"""The system's temporary folders are shared by default, with the user's own files only. Galley's
+home, which in these tests is in one, stays hidden.
 """
 
 import os
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_containers")
 
 
 def run(galley: Galley, folder: Path, script: str, *more: str) -> tuple[str, str]:
-    """What it says in a container that has `folder` as /x."""
+    """Runs a script in a container that has `folder` as /x; returns stdout and stderr."""
     bind = ("run", "--rm", "-v", f"{folder}:/x", *more, IMAGE)
     link = "busybox ln -s busybox /bin/$name"
     programs = f"for name in ls mkdir mount touch umount; do {link}; done"
@@ -27,35 +27,35 @@ def run(galley: Galley, folder: Path, script: str, *more: str) -> tuple[str, str
     return done.stdout.decode(), done.stderr.decode()
 
 
-def test_a_temporary_folder_is_the_one_of_this_computer(galley: Galley, tmp_path: Path) -> None:
+def test_a_temporary_folder_is_shared_with_this_computer(galley: Galley, tmp_path: Path) -> None:
     (tmp_path / "here").write_text("here")
     assert run(galley, tmp_path, "cat /x/here; echo there > /x/there")[0] == "here"
     assert (tmp_path / "there").read_text() == "there\n"
 
 
-def test_another_users_is_refused(galley: Galley) -> None:
+def test_another_users_folder_is_refused(galley: Galley) -> None:
     theirs = Path(f"/tmp/galley-test-{os.getpid()}")
     theirs.mkdir()
     try:
         os.chown(theirs, 12345, 12345)
-        said = run(galley, theirs, "echo")[1]
+        stderr = run(galley, theirs, "echo")[1]
     finally:
         theirs.rmdir()
-    assert f"The folder {theirs} is not shared" in said
-    assert "belongs to another user" in said
+    assert f"The folder {theirs} is not shared" in stderr
+    assert "belongs to another user" in stderr
 
 
-def test_what_galley_keeps_for_itself_is_in_no_container(galley: Galley) -> None:
-    """Whatever it may do: it is not served to the machine at all."""
+def test_galleys_own_files_are_not_visible_in_a_container(galley: Galley) -> None:
+    """Not even in a privileged one: they are not shared with the machine at all."""
     home = galley.home.root
     key = galley.machine.key
     assert "keys" in run(galley, key.parent, "echo")[1]
     script = "ls -A /x/home; cat /x/home/machine/id_ed25519; touch /x/home/new"
-    said, failed = run(galley, home.parent, script)
-    assert said == ""
-    assert failed.count("No such file or directory") == 1
-    assert failed.count("Read-only file system") == 1
+    stdout, stderr = run(galley, home.parent, script)
+    assert stdout == ""
+    assert stderr.count("No such file or directory") == 1
+    assert stderr.count("Read-only file system") == 1
     inside = key.relative_to("/tmp")
-    said, failed = run(galley, home.parent, AGAIN.replace("{key}", f"/{inside}"), "--privileged")
-    assert "PRIVATE KEY" not in said
+    stdout, stderr = run(galley, home.parent, AGAIN.replace("{key}", f"/{inside}"), "--privileged")
+    assert "PRIVATE KEY" not in stdout
     assert "PRIVATE KEY" in key.read_text()

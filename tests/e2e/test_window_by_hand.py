@@ -1,9 +1,8 @@
-"""The first steps of a user by hand: `galley desktop` on a screen, keys and clicks, the real
+"""A user's first steps by hand: `galley desktop` on a screen, with keys and clicks, on the real
 machine.
 
-Nothing here asks the window: what is true is asked of docker, of galley and of the port. A picture
-of each step is left in the test's folder, or where $GALLEY_PICTURES says, for whoever wants to see
-what a user saw.
+The tests check results through docker, galley and the published port, not through the window. A
+picture of each step is saved in the test's folder, or in $GALLEY_PICTURES.
 """
 
 import json
@@ -21,10 +20,10 @@ from tests.gui.screen import Screen, Steps
 
 PORT = 18098
 IMAGE = "by-hand"
-READ = {  # x, y, width, height on the screen: what a tab leaves blank until it has read it
+READ = {  # x, y, width, height on the screen: blank until the tab's data is loaded
     "files": (240, 190, 400, 200),
     "stats": (640, 119, 78, 18),  # the CPU in figures
-    "inside": (240, 400, 300, 40),  # the second process and those after it
+    "inside": (240, 400, 300, 40),  # from the second process on
     "inspect": (560, 190, 300, 200),
 }
 SERVE = (
@@ -48,7 +47,7 @@ def step(screen: Screen, tmp_path: Path) -> Steps:
     return Steps(screen, folder)
 
 
-def test_first_run_to_empty_again_by_hand(fresh: Galley, screen: Screen, step: Steps) -> None:
+def test_from_first_run_to_prune_by_hand(fresh: Galley, screen: Screen, step: Steps) -> None:
     open_window(fresh, screen)
     start(fresh, screen, step)
     reference = served_image(fresh)
@@ -65,7 +64,7 @@ def test_first_run_to_empty_again_by_hand(fresh: Galley, screen: Screen, step: S
 
 
 def open_window(galley: Galley, screen: Screen) -> None:
-    """As from a terminal: the command ends, and the window stays."""
+    """Runs `galley desktop`, which ends while the window stays open."""
     names = ("GALLEY_HOME", "DOCKER_CONFIG", "PYTHONPATH")
     env = screen.environment({name: galley.env[name] for name in names})
     subprocess.run([*GALLEY, "desktop"], env=env, check=True, capture_output=True, timeout=60)
@@ -82,7 +81,7 @@ def start(galley: Galley, screen: Screen, step: Steps) -> None:
 
 
 def served_image(galley: Galley) -> str:
-    """One that serves by itself at its port 80, to be pulled."""
+    """Provides an image that serves on port 80, in the registry; returns its reference."""
     serves = f"CMD {json.dumps(['sh', '-c', SERVE])}"
     galley.docker("import", "--change", serves, "-", IMAGE, stdin=busybox_tar())
     return registry.serve(galley, IMAGE, f"{IMAGE}:1")
@@ -93,7 +92,7 @@ def pull(galley: Galley, screen: Screen, step: Steps, reference: str) -> None:
     screen.type(reference)
     step("pull")
     screen.keys("Return")
-    galley.wait_for(lambda: succeeds(galley, "image", "inspect", reference), "it is pulled")
+    galley.wait_for(lambda: succeeds(galley, "image", "inspect", reference), "the image is pulled")
     screen.wait_for("^Galley$")
     step("pulled")
 
@@ -109,14 +108,14 @@ def run(galley: Galley, screen: Screen, step: Steps, reference: str) -> None:
     screen.type(str(PORT))
     step("run")
     screen.keys("Return")
-    galley.wait_for(lambda: state(galley, "by-hand") == "running", "it runs")
+    galley.wait_for(lambda: state(galley, "by-hand") == "running", "the container runs")
     screen.wait_for("^Galley$")
     galley.wait_for(is_served, "the port answers")
     step("running")
 
 
 def look_inside(galley: Galley, screen: Screen, step: Steps) -> None:
-    """Every tab, by Ctrl+Tab, and round to the terminal, which is as it was left."""
+    """Opens every tab with Ctrl+Tab, up to the terminal again, which has kept its session."""
     screen.keys("ctrl+1", "ctrl+f")
     screen.type("by-hand")
     step("found")
@@ -139,33 +138,34 @@ def type_and_see(galley: Galley, screen: Screen, word: str) -> None:
     screen.type(f"echo $((6 * 7)) {word} > typed; cat typed")
     screen.keys("Return")
     galley.wait_for(
-        lambda: f"42 {word}" in said(galley, "exec", "by-hand", "cat", "/typed"), "it is typed"
+        lambda: f"42 {word}" in docker_output(galley, "exec", "by-hand", "cat", "/typed"),
+        "the shell runs it",
     )
 
 
 def stop_and_delete(galley: Galley, screen: Screen, step: Steps) -> None:
-    screen.keys("ctrl+Tab", "Escape", "space")  # Escape is the terminal's own, while it is shown
+    screen.keys("ctrl+Tab", "Escape", "space")  # a shown terminal takes Escape itself
     galley.wait_for(lambda: state(galley, "by-hand") == "exited", "Space stops it")
     step("stopped")
     screen.keys("Delete")
     agree(screen, step, "^Delete by-hand")
-    galley.wait_for(lambda: not state(galley, "by-hand"), "it is deleted")
+    galley.wait_for(lambda: not state(galley, "by-hand"), "the container is deleted")
     screen.wait_for("^Galley$")
 
 
 def prune(galley: Galley, screen: Screen, step: Steps) -> None:
-    """The registry, stopped, is what there is to clean up."""
+    """Stops the registry's container and prunes it."""
     screen.keys("ctrl+f", "ctrl+a", "Delete", "Down", "space")
     galley.wait_for(lambda: state(galley, "registry") == "exited", "Space stops it")
     command(screen, step, "delete stopped", "^Delete")
     agree(screen, step, "^Delete")
-    galley.wait_for(lambda: not said(galley, "ps", "-aq"), "no container is left")
+    galley.wait_for(lambda: not docker_output(galley, "ps", "-aq"), "no container is left")
     screen.wait_for("^Galley$")
     step("empty")
 
 
 def command(screen: Screen, step: Steps, words: str, title: str) -> None:
-    """By the palette."""
+    """Runs a command from the palette."""
     screen.keys("ctrl+k")
     screen.type(words)
     step(words.replace(" ", "-"))
@@ -174,7 +174,7 @@ def command(screen: Screen, step: Steps, words: str, title: str) -> None:
 
 
 def agree(screen: Screen, step: Steps, title: str) -> None:
-    """Enter alone would not."""
+    """Confirms a question with Tab and Space; Enter alone does not confirm it."""
     screen.wait_for(title)
     step("question")
     screen.keys("Tab", "space")
@@ -184,7 +184,7 @@ def windows(galley: Galley) -> list[str]:
     return [line for line in galley.processes() if "-m desktop" in line]
 
 
-def said(galley: Galley, *words: str) -> str:
+def docker_output(galley: Galley, *words: str) -> str:
     return galley.docker(*words, check=False).stdout.decode().strip()
 
 
@@ -193,14 +193,14 @@ def succeeds(galley: Galley, *words: str) -> bool:
 
 
 def state(galley: Galley, name: str) -> str:
-    """Of a container; "" where there is none."""
-    return said(galley, "inspect", "--format", "{{.State.Status}}", name)
+    """A container's state; "" if it does not exist."""
+    return docker_output(galley, "inspect", "--format", "{{.State.Status}}", name)
 
 
 def shells(galley: Galley) -> int:
-    """The execs that run in it."""
-    told = said(galley, "inspect", "--format", "{{len .ExecIDs}}", "by-hand")
-    return int(told or 0)
+    """The number of running execs in the container."""
+    count = docker_output(galley, "inspect", "--format", "{{len .ExecIDs}}", "by-hand")
+    return int(count or 0)
 
 
 def is_served() -> bool:

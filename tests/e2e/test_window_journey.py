@@ -1,7 +1,7 @@
-"""The first steps of a user in the window, on the real machine.
+"""A user's first steps in the window, on the real machine.
 
-First run, start, pull from a real registry, run with a port, look at it from all sides, stop,
-delete, prune. One test, for each step needs the one before.
+First run, start, pull from a real registry, run with a port, open every tab, stop, delete, prune.
+One test, because each step needs the previous one.
 """
 
 import os
@@ -59,17 +59,17 @@ def wait_for(qtbot: QtBot) -> WaitFor:
     return lambda holds: qtbot.waitUntil(lambda: bool(holds()), timeout=PATIENCE_MS)
 
 
-def test_first_run_to_empty_again(app: App, fresh: Galley, wait_for: WaitFor) -> None:
+def test_from_first_run_to_prune(app: App, fresh: Galley, wait_for: WaitFor) -> None:
     start(app, wait_for)
     fresh.load_image()
     reference = registry.serve(fresh, IMAGE, "journey:1")
     pull(app, reference, wait_for)
     row = run(app, reference, wait_for)
     assert answer() == b"from the kitchen"
-    look_at_its_log(app, row, wait_for)
-    type_into_its_terminal(app, row, wait_for)
-    look_at_its_files(app, row, wait_for)
-    look_inside(app, row, wait_for)
+    check_log_tab(app, row, wait_for)
+    check_terminal_tab(app, row, wait_for)
+    check_files_tab(app, row, wait_for)
+    check_stats_and_inside_tabs(app, row, wait_for)
     stop_and_delete(app, row, wait_for)
     prune(app, wait_for)
 
@@ -116,13 +116,13 @@ def run(app: App, reference: str, wait_for: WaitFor) -> Container:
     return row
 
 
-def look_at_its_log(app: App, row: Container, wait_for: WaitFor) -> None:
+def check_log_tab(app: App, row: Container, wait_for: WaitFor) -> None:
     tab = opened(app, row, "logs")
     assert isinstance(tab, LogsTab)
     wait_for(lambda: "serving" in tab.view.whole_text())
 
 
-def type_into_its_terminal(app: App, row: Container, wait_for: WaitFor) -> None:
+def check_terminal_tab(app: App, row: Container, wait_for: WaitFor) -> None:
     tab = opened(app, row, "terminal")
     assert isinstance(tab, TerminalTab)
     wait_for(lambda: tab.view.text().endswith("#"))
@@ -131,13 +131,13 @@ def type_into_its_terminal(app: App, row: Container, wait_for: WaitFor) -> None:
     wait_for(lambda: "\n42 is what it says" in tab.view.text())
 
 
-def look_at_its_files(app: App, row: Container, wait_for: WaitFor) -> None:
+def check_files_tab(app: App, row: Container, wait_for: WaitFor) -> None:
     tab = opened(app, row, "files")
     assert isinstance(tab, FilesTab)
     wait_for(lambda: "bin" in [entry.name for entry in tab.browser.model.entries])
 
 
-def look_inside(app: App, row: Container, wait_for: WaitFor) -> None:
+def check_stats_and_inside_tabs(app: App, row: Container, wait_for: WaitFor) -> None:
     stats = opened(app, row, "stats")
     assert isinstance(stats, StatsTab)
     wait_for(lambda: stats.cpu.values)
@@ -161,7 +161,7 @@ def stop_and_delete(app: App, row: Container, wait_for: WaitFor) -> None:
 
 
 def prune(app: App, wait_for: WaitFor) -> None:
-    """The stopped registry is what there is to clean up."""
+    """Prunes the registry's container, after stopping it."""
     registry_row = named(app, "registry")
     assert registry_row is not None
     from desktop.actions import containers
@@ -174,9 +174,9 @@ def prune(app: App, wait_for: WaitFor) -> None:
 
 
 def agree(app: App) -> None:
-    asked = app.window.findChild(Confirm)
-    assert asked is not None
-    QTest.mouseClick(asked.agree, Qt.MouseButton.LeftButton)
+    dialog = app.window.findChild(Confirm)
+    assert dialog is not None
+    QTest.mouseClick(dialog.agree, Qt.MouseButton.LeftButton)
 
 
 def opened(app: App, row: Container, tab: str) -> object:

@@ -1,4 +1,4 @@
-"""Debian's inotifywait in a container: what a watcher there sees of a folder of this computer."""
+"""Debian's inotifywait in a container, which reports the events of a host folder that it sees."""
 
 import itertools
 import shutil
@@ -30,16 +30,16 @@ def watcher_tar() -> bytes:
 
 
 class Watcher:
-    """From its start it watches `folder` as /x; `lines` is what it has said, "KIND /x/path"."""
+    """Watches `folder` as /x from its start; `lines` is its output, "KIND /x/path"."""
 
     def __init__(self, docker_host: str, folder: Path, *words: str, mode: str = "rw") -> None:
-        """`words`: where and how it watches, instead of everywhere."""
+        """`words`: inotifywait's options and paths; by default all of /x, recursively."""
         watch = ["inotifywait", "-m", "-e", KINDS, "--format", "%e %w%f", *(words or ("-r", "/x"))]
         self._docker = ["docker", "-H", docker_host]
         self._name = f"watcher{next(NUMBERS)}"
         run = [*self._docker, "run", "--rm", "--name", self._name, "-v", f"{folder}:/x:{mode}"]
         self.lines: list[str] = []
-        self.times: list[float] = []  # of each, `time.monotonic`
+        self.times: list[float] = []  # when each line arrived, `time.monotonic`
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
             [*run, WATCHER, *watch],
@@ -60,26 +60,26 @@ class Watcher:
                 self._changed.notify_all()
 
     def wait_for(self, line: str, seconds: float = PATIENCE) -> float:
-        """When it was first said."""
-        if not self.says(line, seconds):
-            raise AssertionError(f"never said: {line}\n" + "\n".join(self.lines[-30:]))
+        """The time at which the line was first reported."""
+        if not self.reports(line, seconds):
+            raise AssertionError(f"not reported: {line}\n" + "\n".join(self.lines[-30:]))
         return self.times[self.lines.index(line)]
 
-    def says(self, line: str, seconds: float) -> bool:
+    def reports(self, line: str, seconds: float) -> bool:
         with self._changed:
             return self._changed.wait_for(lambda: line in self.lines, seconds)
 
-    def after(self, last: str) -> list[str]:
-        """What it says from now until `last`, which is left out."""
+    def take_until(self, last: str) -> list[str]:
+        """Takes the lines before `last` out of `lines`, and `last` too."""
         self.wait_for(last)
         with self._changed:
             at = self.lines.index(last)
-            said = self.lines[:at]
+            taken = self.lines[:at]
             self.lines, self.times = self.lines[at + 1 :], self.times[at + 1 :]
-        return said
+        return taken
 
     def forget(self) -> None:
-        """What it has said until now."""
+        """Drops all lines reported so far."""
         with self._changed:
             self.lines, self.times = [], []
 
