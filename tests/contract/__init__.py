@@ -1,1 +1,1 @@
-"""What every backend must do: one suite, run over each of them."""
+"""The contract of a backend: one test suite that runs on every backend."""

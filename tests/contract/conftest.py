@@ -1,4 +1,4 @@
-"""A machine to try a backend on, in a home of the test's own."""
+"""Fixtures for a machine on one backend, in the test's own home."""
 
 import os
 import shutil
@@ -27,8 +27,8 @@ from vm.lifecycle.steps import Patience
 from vm.messages import Text
 from vm.types import MachineSpec, MachineState, Status
 
-NO_IMAGE = "none"  # of the fake machine
-PATIENCE = 120.0  # seconds; only ever reached by a test that fails
+NO_IMAGE = "none"  # the fake machine's image
+PATIENCE = 120.0  # seconds; only a test that fails waits so long
 
 
 class Bench:
@@ -65,7 +65,7 @@ class Bench:
         self.machine.start(self.prepare)
 
     def boot(self) -> None:
-        """Until it lets us in to run something; sshd comes last."""
+        """Starts the machine and waits until it can run commands; sshd starts last."""
         self.start()
         self.wait_for(lambda: self.machine.story.console.find("sshd") is not None)
 
@@ -87,17 +87,17 @@ class Bench:
         return net.free_port()
 
     def script(self, **changes: object) -> None:
-        """What goes wrong with the fake machine."""
+        """Writes the fake machine's script of faults."""
         (self.directory.root / "fake.json").write_bytes(msgspec.json.encode(changes))
 
     def wait_for(self, holds: Callable[[], bool]) -> None:
-        """Until a change of status makes it hold; looks at the world now and then, too."""
+        """Checks the condition at each change of status, and also regularly."""
         with self._changed:
             for _ in range(int(PATIENCE / 0.05)):
                 if holds():
                     return
                 self._changed.wait(0.05)
-        raise AssertionError("it never came about")
+        raise AssertionError("the condition did not become true")
 
     def clean_up(self) -> None:
         self.machine.close()
@@ -115,7 +115,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where each home is, one after another: what is kept of a machine counts nowhere else."""
+    """The path of every home: a suspended machine and a checkpoint are valid only there."""
     return tmp_path_factory.mktemp("m") / "home"
 
 
@@ -147,7 +147,7 @@ def disk(tmp_path: Path, home: Path) -> Iterator[Disk]:
 
 @pytest.fixture
 def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
-    """A QEMU; who tries other backends has a fixture of their own."""
+    """A bench with QEMU; tests of other backends override this fixture."""
     bench = make_bench("qemu")
     yield bench
     bench.clean_up()
@@ -155,7 +155,7 @@ def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
 
 @pytest.fixture
 def powered(disk: Disk, bench: Bench) -> Bench:
-    """With its home on `disk`, which is there first."""
+    """A bench whose home is on `disk`, which is mounted first."""
     return bench
 
 
@@ -181,8 +181,8 @@ def kept(place: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def used(kept: Path, request: pytest.FixtureRequest) -> None:
-    """The test's machine has been started before: it goes on in a tenth of the time that a first
-    start takes."""
+    """The test's machine was started before and suspended: it resumes in a tenth of the time that
+    a first start takes."""
     is_powered = "powered" in request.fixturenames
     bench: Bench = request.getfixturevalue("powered" if is_powered else "bench")
     lay_out(kept, bench)
@@ -191,14 +191,14 @@ def used(kept: Path, request: pytest.FixtureRequest) -> None:
 
 
 def lay_out(kept: Path, bench: Bench) -> None:
-    """A copy of it becomes the bench's machine."""
+    """Copies the kept machine to the bench's directory."""
     words = ("cp", "--archive", "--reflink=auto", f"{kept}/.", bench.directory.root)
     subprocess.run(words, check=True)
     accept(bench.directory)
 
 
 def accept(directory: MachineDir) -> None:
-    """Files that are copies count as those that they are copies of."""
+    """Rewrites the manifests' fingerprints, so that the copied files are valid."""
     copied, made = (
         directory.suspended / suspend.MANIFEST,
         directory.boot_checkpoint / boot_checkpoint.MANIFEST,
@@ -216,7 +216,7 @@ def accept(directory: MachineDir) -> None:
 
 
 def guest_image() -> Path:
-    """The image that `./dev test` has built, or builds now."""
+    """The image that `./dev test` built; builds it if it is missing."""
     from engine.guest.build import build
 
     images = Path(os.environ.get("GALLEY_TEST_IMAGES") or find_home().images)

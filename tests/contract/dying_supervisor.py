@@ -1,8 +1,8 @@
-"""A supervisor that is killed at one moment of a suspend or a resume, in a process of its own.
+"""A process that acts as a supervisor and is killed at one moment of a suspend or a resume.
 
     python -m tests.contract.dying_supervisor IMAGE saving|resuming NUMBER
 
-The machine is that of GALLEY_HOME, which runs (`saving`) or is suspended (`resuming`).
+It uses the machine of GALLEY_HOME, which runs (`saving`) or is suspended (`resuming`).
 """
 
 import os

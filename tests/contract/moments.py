@@ -1,4 +1,4 @@
-"""The moments of a suspend and of a resume at which tests let something end.
+"""The moments of a suspend and of a resume at which tests kill a process or cut the power.
 
 Next: `test_suspend.py` (the power), `test_kills.py` (QEMU, the supervisor).
 """
@@ -11,7 +11,7 @@ from vm.lifecycle.bring_up import BringUp
 
 
 class Moment(NamedTuple):
-    """Just before a function does its work, or just after."""
+    """Just before or just after a call of a function."""
 
     place: Any  # a module or a class
     function: str
@@ -46,8 +46,8 @@ SUSPEND = {"saving": SAVING, "resuming": RESUMING}
 def at(
     moment: Moment, do: Callable[[], object], patch: Callable[[Any, str, object], object]
 ) -> Callable[[], bool]:
-    """`do` it then, the first time; `patch` puts a function in another's place. What is returned
-    says whether the moment has come."""
+    """Calls `do` at the moment's first occurrence; `patch` replaces a function. Returns a function
+    that tells whether the moment was reached."""
     original, left = getattr(moment.place, moment.function), [do]
 
     def work(*words: Any, **named: Any) -> Any:

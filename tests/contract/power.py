@@ -1,9 +1,9 @@
-"""Power cuts: every process ends, and what was not on the disk yet is gone.
+"""Simulated power cuts: every process ends, and unsynced data is lost.
 
-The home is a file system of its own (ext4 in a file), and its power is cut as xfstests does it: the
-file system is shut down without flushing anything, so that what only was in the page cache never
-comes to the disk. Mounted again it is what a computer finds when it starts. For root, on Linux.
-Next: `conftest.py`, which has it as fixtures.
+The home is a separate file system (ext4 in a file). Its power is cut as xfstests does it: the file
+system is shut down without a flush, so that data that is only in the page cache never reaches the
+disk. Mounted again, it has the content that a computer finds after a power cut. Root only, Linux.
+Next: `conftest.py`, which has the fixtures.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from tests.e2e.processes import belonging_to
 from vm.backend import Force
 from vm.errors import GalleyError
 
-if TYPE_CHECKING:  # it gives our disk to tests
+if TYPE_CHECKING:  # conftest imports this module
     from tests.contract.conftest import Bench
 
 SHUT_DOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
@@ -36,7 +36,7 @@ PATIENCE = 60.0  # seconds; only a test that fails waits so long
 
 
 def faults_of(disk: Path) -> str:
-    """What e2fsck would mend on a data disk whose machine is at rest; it is left as it is."""
+    """e2fsck's report of errors on a stopped machine's data disk; it changes nothing."""
     done = subprocess.run(["/usr/sbin/e2fsck", "-f", "-n", disk], capture_output=True, text=True)
     return done.stdout if done.returncode else ""
 
@@ -46,17 +46,17 @@ def _runs(*command: str | Path) -> bool:
 
 
 def _devices_of(file: Path) -> str:
-    """The loop devices that stand for it: they go when the last mount of theirs does."""
+    """The file's loop devices; each is removed with its last mount."""
     command = ("/usr/sbin/losetup", "--noheadings", "--output=NAME", f"--associated={file}")
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 class PowerCut(Exception):
-    """Not one of ours, so nothing is put in order."""
+    """Not a GalleyError, so that the code under test does not clean up."""
 
 
 class Disk:
-    """`place` is on it, from the beginning on."""
+    """An ext4 file system in `file`, mounted on `place`, whose power can be cut."""
 
     def __init__(self, file: Path, place: Path) -> None:
         self._file, self._place = file, place
@@ -76,7 +76,7 @@ class Disk:
         self._is_cut.set()
 
     def back(self) -> None:
-        """Power is there again, and nobody has outlived its absence."""
+        """Restores the power: kills every process of the home and mounts the disk again."""
         assert self._is_cut.wait(PATIENCE), "the power was never cut"
         self._is_cut.clear()
         for pid in belonging_to(str(self._place)):
@@ -86,10 +86,10 @@ class Disk:
         self._mount()
 
     def unmount(self) -> None:
-        """Who was killed may need a moment to let go of its files. A mount namespace that somebody
-        made beside us (`unshare`, a container) keeps the file system too, and would give it back
-        without its power: only when nobody has it is it read anew."""
-        self._until(lambda: _runs("umount", self._place), "somebody has a file open")
+        """Retries, because a killed process may need a moment to close its files. Another mount
+        namespace (`unshare`, a container) keeps the file system in its shut-down state: a mount
+        reads it from the disk only after the last one has ended."""
+        self._until(lambda: _runs("umount", self._place), "a process has a file open")
         self._until(lambda: not _devices_of(self._file), "another mount namespace keeps it")
 
     def _until(self, done: Callable[[], bool], why: str) -> None:
@@ -101,14 +101,14 @@ class Disk:
             never.wait(0.05)
 
     def _mount(self) -> None:
-        options = "loop,commit=300"  # nothing comes to the disk because time passes
+        options = "loop,commit=300"  # no periodic commit writes to the disk
         subprocess.run(["mount", "-o", options, self._file, self._place], check=True)
 
 
 def cut_power_at(
     bench: "Bench", disk: Disk, moment: Moment, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], bool]:
-    """What is returned says whether the moment has come."""
+    """Returns a function that tells whether the moment was reached."""
     return at(moment, partial(_cut_all, bench, disk), monkeypatch.setattr)
 
 
@@ -118,20 +118,20 @@ def _cut_all(bench: "Bench", disk: Disk) -> None:
 
 
 def cut_power(bench: "Bench", disk: Disk) -> None:
-    """A machine that is being started beside us may come up now; it ends with `Disk.back`."""
+    """A machine whose start is still in progress may appear after this; `Disk.back` kills it."""
     bench.backend.stop(bench.directory, Force.KILL)
     bench.backend.wait_stopped(bench.directory, 10)
     disk.cut()
 
 
 def try_it(call: Callable[[], object]) -> None:
-    """As far as it gets; without a disk everything may go wrong."""
+    """Runs the call and ignores its errors: without a disk any operation may fail."""
     with contextlib.suppress(PowerCut, GalleyError, OSError):
         call()
 
 
 def power_on(bench: "Bench", disk: Disk) -> None:
-    """After a cut: everything is found as it is on the disk."""
+    """After a power cut: opens the machine with what is on the disk."""
     with contextlib.suppress(OSError):
         bench.machine.close()
     disk.back()

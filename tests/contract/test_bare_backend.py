@@ -1,4 +1,4 @@
-"""The lifecycle on a backend without capabilities: what needs one is refused or does nothing."""
+"""A backend without capabilities: an operation that needs one fails or does nothing."""
 
 from collections.abc import Callable, Iterator
 
@@ -20,10 +20,10 @@ def test_a_suspend_is_refused_and_the_machine_runs_on(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     pid = bench.pid()
-    asked: list[bool] = []
+    calls: list[bool] = []
     with pytest.raises(BackendFailed, match="cannot be suspended"):
-        machine.suspend(lambda: asked.append(True))
-    assert not asked, "nothing is ended for it"
+        machine.suspend(lambda: calls.append(True))
+    assert not calls, "no container is stopped for it"
     assert bench.state() is MachineState.RUNNING
     assert bench.pid() == pid
     assert machine.status.problem is None
@@ -32,7 +32,7 @@ def test_a_suspend_is_refused_and_the_machine_runs_on(bench: Bench) -> None:
     assert not machine.status.resumable
 
 
-def test_it_is_not_paused(bench: Bench) -> None:
+def test_a_pause_does_nothing(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     assert not machine.pause()
@@ -41,7 +41,7 @@ def test_it_is_not_paused(bench: Bench) -> None:
     assert all(status.state is not MachineState.PAUSED for status in bench.seen)
 
 
-def test_its_disk_grows_at_the_next_start(bench: Bench) -> None:
+def test_the_disk_does_not_grow_while_the_machine_runs(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     before = machine.status.disk_bytes

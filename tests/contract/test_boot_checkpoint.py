@@ -1,7 +1,7 @@
-"""A cold start resumes the boot checkpoint; where that is invalid, the machine boots.
+"""A cold start resumes the boot checkpoint; if that is invalid, the machine boots.
 
-The bench's spec has no shared folders; the e2e tests have them, and there every start after the
-first resumes a boot checkpoint.
+The bench's spec has no shared folders. The e2e tests have them, and every start after the first
+resumes a boot checkpoint there.
 """
 
 import threading
@@ -29,17 +29,17 @@ from vm.types import MachineSpec, MachineState
 pytestmark = pytest.mark.vm
 
 GIB = 1 << 30
-MAKING = (
+SAVE_STEPS = (
     Moment(saved, "_stop_and_save"),
     Moment(saved, "_write_memory"),
     Moment(saved, "resume_running"),
     Moment(boot_checkpoint, "_commit"),
 )
-USING = (Moment(saved, "_read_memory"), Moment(saved, "_load_state"))
+RESUME_STEPS = (Moment(saved, "_read_memory"), Moment(saved, "_load_state"))
 
 
-def boot_and_keep(bench: Bench) -> None:
-    """And its boot checkpoint is on the disk."""
+def boot_and_save(bench: Bench) -> None:
+    """Boots and waits until the boot checkpoint is on the disk."""
     bench.boot()
     bench.wait_for(bench.has_boot_checkpoint)
 
@@ -61,30 +61,30 @@ def random_bytes(bench: Bench) -> str:
 @pytest.mark.usefixtures("used")
 def test_every_start_has_its_own_entropy_on_the_same_disk(bench: Bench) -> None:
     machine = bench.open()
-    boot_and_keep(bench)
+    boot_and_save(bench)
     made, drawn, written = inode(bench), {random_bytes(bench)}, []
     for number in range(3):
         write_line(bench, f"line{number}")
         written.append(f"line{number}")
         machine.stop()
         bench.boot()
-        assert inode(bench) == made, "it went on from the same"
+        assert inode(bench) == made, "it resumed the same checkpoint"
         assert machine.status.notice is None
         assert lines(bench) == written
         drawn.add(random_bytes(bench))
         clock = float(machine.guest.run(("date", "+%s.%N")).stdout.split(b".")[0])
         assert abs(clock - time.time()) < 5
-    assert len(drawn) == 4, "the same random numbers twice"
-    said = machine.story.console.lines()
-    assert "disk ok" in said, "the disk was unmounted in order, and is seen as it is now"
-    assert not [line for line in said if line.startswith(("failed", "disk repaired"))]
+    assert len(drawn) == 4, "two starts drew the same random numbers"
+    console = machine.story.console.lines()
+    assert "disk ok" in console, "the disk was unmounted in order, and its current content is used"
+    assert not [line for line in console if line.startswith(("failed", "disk repaired"))]
 
 
 @pytest.mark.usefixtures("used")
-def test_the_checkpoint_has_nothing_of_one_start(bench: Bench) -> None:
-    """A boot file and a larger disk, and the next start without them."""
+def test_the_checkpoint_contains_nothing_of_a_single_start(bench: Bench) -> None:
+    """Starts with a boot file, then without it, then with a larger disk."""
     machine = bench.open()
-    boot_and_keep(bench)
+    boot_and_save(bench)
     machine.stop()
     bench.directory.boot_files.mkdir(exist_ok=True)
     file = bench.directory.boot_files / "something"
@@ -113,22 +113,22 @@ def smaller(spec: MachineSpec) -> MachineSpec:
 @pytest.mark.usefixtures("used")
 def test_an_invalid_checkpoint_is_made_again(bench: Bench) -> None:
     bench.open()
-    boot_and_keep(bench)
+    boot_and_save(bench)
     write_line(bench, "kept")
     folder = bench.directory.boot_checkpoint
-    doubts: list[Callable[[], object]] = [
+    faults: list[Callable[[], object]] = [
         lambda: flip_a_byte(folder / "ram"),
         lambda: cut_short(folder / "state"),
         lambda: (folder / "console.log").unlink(),
         lambda: spoil(folder / boot_checkpoint.MANIFEST),
     ]
-    for doubt in doubts:
+    for make_fault in faults:
         power_off(bench)
         old = inode(bench)
-        doubt()
+        make_fault()
         bench.start()
         wait_for_another(bench, old)
-        assert bench.machine.status.notice is None, "nobody need know"
+        assert bench.machine.status.notice is None, "the user needs no notice"
     power_off(bench)
     old = inode(bench)
     bench.machine.start(lambda wait, note: smaller(bench.spec()))
@@ -139,23 +139,23 @@ def test_an_invalid_checkpoint_is_made_again(bench: Bench) -> None:
 
 @pytest.mark.usefixtures("used")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_power_cut_at_any_step_costs_no_more_than_time(
+def test_a_power_cut_at_any_step_only_makes_the_next_start_slower(
     powered: Bench, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last step of the making is a thread's of its own."""
+    """The last step of saving runs in a separate thread."""
     powered.open()
     powered.boot()
     write_line(powered, "kept")
-    for step in (*MAKING, *USING):
+    for step in (*SAVE_STEPS, *RESUME_STEPS):
         power_off(powered)
-        if step in MAKING:
+        if step in SAVE_STEPS:
             boot_checkpoint.forget(powered.directory)
         else:
             powered.wait_for(powered.has_boot_checkpoint)
         with monkeypatch.context() as patch:
-            came = cut_power_at(powered, disk, step, patch)
+            reached = cut_power_at(powered, disk, step, patch)
             try_it(powered.start)
-            powered.wait_for(came)
+            powered.wait_for(reached)
         power_on(powered, disk)
         powered.start()
         assert powered.machine.status.problem is None, step
@@ -174,7 +174,7 @@ def power_off(bench: Bench) -> None:
 def test_the_next_supervisor_sends_the_boot_files_to_a_machine_that_waits(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The supervisor died between the two, and then another while it gave."""
+    """One supervisor was killed before it sent them, and the next while it sent them."""
     machine = bench.open()
 
     def die(*_: Any, **__: Any) -> None:
@@ -205,7 +205,7 @@ def test_the_next_supervisor_sends_the_boot_files_to_a_machine_that_waits(
     write_line(bench, "here")
 
 
-def test_where_none_can_be_saved_the_machine_boots(
+def test_if_no_checkpoint_can_be_saved_or_resumed_the_machine_boots(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = bench.open()
@@ -220,7 +220,7 @@ def test_where_none_can_be_saved_the_machine_boots(
     assert not bench.directory.boot_checkpoint.exists()
     assert not list(bench.directory.root.glob("template.*"))
     machine.stop()
-    boot_and_keep(bench)
+    boot_and_save(bench)
     machine.stop()
 
     def fail(*_: object) -> None:
@@ -232,7 +232,9 @@ def test_where_none_can_be_saved_the_machine_boots(
         bench.boot()
         assert machine.status.problem is None
         wait_for_another(bench, old)
-        assert have(bench.backend.explains).why_slow(bench.directory) is None, "once is an accident"
+        assert have(bench.backend.explains).why_slow(bench.directory) is None, (
+            "a single failure is not reported"
+        )
         machine.stop()
         bench.boot()
         assert machine.status.problem is None
@@ -241,10 +243,12 @@ def test_where_none_can_be_saved_the_machine_boots(
         )
         machine.stop()
         bench.boot()
-    assert machine.story.console.find("template") is None, "it was tried in vain twice"
-    told = have(bench.backend.explains).why_slow(bench.directory)
-    assert told is not None
-    assert "This QEMU cannot go on." in told.details
+    assert machine.story.console.find("template") is None, (
+        "after two failures no checkpoint is resumed"
+    )
+    problem = have(bench.backend.explains).why_slow(bench.directory)
+    assert problem is not None
+    assert "This QEMU cannot go on." in problem.details
 
 
 @pytest.mark.usefixtures("used")
@@ -253,7 +257,7 @@ def test_a_second_try_boots_without_a_checkpoint(
 ) -> None:
     """The guest hangs as soon as it is resumed: it does not answer."""
     machine = bench.open()
-    boot_and_keep(bench)
+    boot_and_save(bench)
     machine.stop()
     machine.close()
     machine = bench.open(linux=6)
@@ -271,7 +275,7 @@ def test_a_second_try_boots_without_a_checkpoint(
 
 
 def _only_after(word: str, see: Callable[..., str], bench: Bench) -> Callable[..., str]:
-    """As if "kernel" were said only where nothing is waited for."""
+    """As if the console line "kernel" came only in a boot without a checkpoint."""
 
     def wrapped(wait: Any, *starts: str) -> str:
         console = bench.machine.story.console

@@ -1,4 +1,4 @@
-"""Every way a start can fail, on the fake: a sentence, a hint, and a machine that starts again."""
+"""Every failure of a start, on the fake: it has a sentence and a hint, and the next start works."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ from vm.lifecycle import shutdown
 from vm.types import Forward, MachineState
 
 
-class Refusing(Sleep):
-    """Its disk refuses what is written."""
+class FailingSuspend(Sleep):
+    """Every write to its disk fails."""
 
     def suspend(self, directory: MachineDir) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -41,7 +41,7 @@ def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
     ("line", "deadline"),
     [("kernel", "linux"), ("disk", "disk"), ("hostkey", "identity"), ("sshd", "connect")],
 )
-def test_a_stalled_boot_is_cut_at_its_deadline(bench: Bench, line: str, deadline: str) -> None:
+def test_a_stalled_boot_fails_at_its_deadline(bench: Bench, line: str, deadline: str) -> None:
     bench.script(stall=line)
     bench.open(**{deadline: 0.3})
     with pytest.raises(BootFailed) as caught:
@@ -68,7 +68,7 @@ def test_a_stalled_boot_is_cut_at_its_deadline(bench: Bench, line: str, deadline
 def test_a_boot_that_hangs_is_tried_twice(
     bench: Bench, caplog: pytest.LogCaptureFixture, line: str, deadline: str, tries: int
 ) -> None:
-    """But for a disk that is checked, which may take its time."""
+    """Except at the disk check, which may take long."""
     bench.script(stall=line)
     bench.open(**{deadline: 0.3})
     with pytest.raises(BootFailed):
@@ -78,8 +78,8 @@ def test_a_boot_that_hangs_is_tried_twice(
     assert all("1 failed, trying again" in one and "longer than 0.3 s" in one for one in again)
 
 
-def test_a_second_try_that_works_is_told_and_the_first_one_s_console_kept(bench: Bench) -> None:
-    """Its machine dies once, before the host key."""
+def test_a_successful_second_try_is_reported_and_the_first_console_is_kept(bench: Bench) -> None:
+    """The machine exits once, before the host key."""
     bench.script(die="hostkey")
     machine = bench.open()
     bench.at_change = lambda status: bench.script() if status.notice else None
@@ -99,7 +99,7 @@ def test_a_second_try_that_works_is_told_and_the_first_one_s_console_kept(bench:
 
 
 @pytest.mark.parametrize("line", ["kernel", "disk", "hostkey", "sshd"])
-def test_a_machine_that_dies_while_booting_is_told(
+def test_a_machine_that_exits_while_booting_is_reported(
     bench: Bench, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.script(die=line)
@@ -112,28 +112,28 @@ def test_a_machine_that_dies_while_booting_is_told(
 
 
 @pytest.mark.parametrize(
-    ("refused", "kind", "words"),
+    ("error", "kind", "words"),
     [
         (OSError(errno.EAGAIN, "Resource temporarily unavailable"), HostError, "temporarily"),
         (OSError(errno.EIO, "Input/output error", "/x/console.log"), HostError, "Input/output"),
         (OSError(errno.ENOSPC, "No space left on device"), DiskFull, "disk is full"),
     ],
 )
-def test_what_this_computer_refuses_ends_the_start_as_any_failure(
+def test_an_os_error_fails_the_start_like_any_other_error(
     bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
-    refused: OSError,
+    error: OSError,
     kind: type[HostError],
     words: str,
 ) -> None:
-    """A process that cannot be made, a console that cannot be copied."""
+    """A process that cannot be created, a console that cannot be copied."""
     machine = bench.open()
 
-    def refuse(*_: object, **__: object) -> None:
-        raise refused
+    def fail(*_: object, **__: object) -> None:
+        raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.backend, "start", refuse)
+        patch.setattr(bench.backend, "start", fail)
         with pytest.raises(kind) as caught:
             bench.start()
     assert caught.value.summary.startswith("Starting fake failed")
@@ -146,19 +146,19 @@ def test_what_this_computer_refuses_ends_the_start_as_any_failure(
     assert machine.status.problem is None
 
 
-def test_after_a_mistake_the_machine_is_seen_as_it_is(
+def test_after_an_internal_error_the_status_is_the_machines_actual_state(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And not as it was when it was made."""
+    """Not the state from before the error."""
     machine = bench.open()
     bench.start()
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.backend, "suspends", Refusing(Sleepy()))
+        patch.setattr(bench.backend, "suspends", FailingSuspend(Sleepy()))
         with pytest.raises(OSError, match="Input/output"):
             machine.suspend()
-    told = machine.status.problem
-    assert told is not None
+    problem = machine.status.problem
+    assert problem is not None
     assert bench.state() is MachineState.RUNNING
     bench.start()
     assert machine.status.problem is None
@@ -166,7 +166,7 @@ def test_after_a_mistake_the_machine_is_seen_as_it_is(
     assert bench.state() is MachineState.STOPPED
 
 
-def test_a_damaged_data_disk_is_kept_and_told(bench: Bench) -> None:
+def test_a_damaged_data_disk_is_kept_and_reported(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     bench.stop()
@@ -204,22 +204,22 @@ def test_a_machine_that_ignores_the_power_button_is_ended(
     assert bench.state() is MachineState.STOPPED
 
 
-def test_one_that_stands_still_is_ended_without_being_asked(
+def test_a_stop_at_once_does_not_press_the_power_button(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.script(deaf=True)
     machine = bench.open()
     bench.start()
-    asked: list[Force] = []
+    calls: list[Force] = []
     really = bench.backend.stop
 
     def stop(directory: MachineDir, force: Force) -> None:
-        asked.append(force)
+        calls.append(force)
         really(directory, force)
 
     monkeypatch.setattr(bench.backend, "stop", stop)
     machine.stop(at_once=True)
-    assert asked == [Force.QUIT]
+    assert calls == [Force.QUIT]
     assert bench.state() is MachineState.STOPPED
     assert bench.pid() is None
 

@@ -1,7 +1,7 @@
-"""QEMU, or the supervisor, is killed at some moment of a suspend or a resume.
+"""QEMU or the supervisor is killed at each moment of a suspend or a resume.
 
-Nothing that was acknowledged is lost, and the next start brings a machine that works: the one that
-was running, the one that was suspended, or one from cold.
+No acknowledged write is lost, and the next start gives a working machine: it adopts the running
+one, resumes the suspended one, or does a cold start.
 """
 
 import signal
@@ -25,7 +25,7 @@ WAYS = list(SUSPEND)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_supervisor_is_killed(bench: Bench, way: str) -> None:
+def test_a_killed_supervisor_loses_no_acknowledged_write(bench: Bench, way: str) -> None:
     bench.open()
     bench.boot()
     names = [moment.name for moment in SUSPEND[way]]
@@ -45,8 +45,10 @@ def test_the_supervisor_is_killed(bench: Bench, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_qemu_is_killed(bench: Bench, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The supervisor lives on, and knows at once."""
+def test_a_killed_qemu_loses_no_acknowledged_write(
+    bench: Bench, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor runs on and detects the exit."""
 
     def kill() -> None:
         bench.backend.stop(bench.directory, Force.KILL)
@@ -60,9 +62,9 @@ def test_qemu_is_killed(bench: Bench, way: str, monkeypatch: pytest.MonkeyPatch)
         if way == "resuming":
             bench.machine.suspend()
         with monkeypatch.context() as patched:
-            came = at(moment, kill, patched.setattr)
+            reached = at(moment, kill, patched.setattr)
             try_it(bench.machine.suspend if way == "saving" else bench.start)
-        assert came(), moment.name
+        assert reached(), moment.name
         assert bench.state() in (MachineState.STOPPED, MachineState.RUNNING), moment.name
         bench.boot()
         assert lines(bench) == names[: number + 1], moment.name

@@ -1,4 +1,4 @@
-"""The lifecycle over every backend: the fake here at once, QEMU with the real image (mark `vm`)."""
+"""The lifecycle on every backend: the fake, and QEMU with the real image (mark `vm`)."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ from vm.types import BootStep, Forward, MachineState
 
 
 @pytest.mark.usefixtures("new")
-def test_starts_and_lets_us_in(bench: Bench) -> None:
+def test_a_start_ends_with_a_guest_that_runs_commands(bench: Bench) -> None:
     machine = bench.open()
     assert bench.state() is MachineState.ABSENT
     bench.start()
@@ -33,12 +33,14 @@ def test_starts_and_lets_us_in(bench: Bench) -> None:
     assert machine.status.boot
     assert all(step.seconds is not None for step in machine.status.boot)
     for done, begun in pairwise(_boots(bench)):
-        assert done[-1].seconds is not None or len(begun) <= len(done), "each is seen to end"
+        assert done[-1].seconds is not None or len(begun) <= len(done), (
+            "each step's end is reported"
+        )
     assert machine.guest.run(("echo", "hello")).stdout.strip().endswith(b"hello")
 
 
 def _boots(bench: Bench) -> list[tuple[BootStep, ...]]:
-    """The steps as they were reported, each change once."""
+    """The reported steps, each change once."""
     boots = [status.boot for status in bench.seen if status.boot]
     return [boot for boot, _ in groupby(boots)]
 
@@ -57,7 +59,7 @@ def test_a_second_start_changes_nothing(bench: Bench) -> None:
     assert bench.state() is MachineState.RUNNING
 
 
-def test_stops_and_leaves_no_process(bench: Bench) -> None:
+def test_a_stop_leaves_no_process(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     bench.stop()
@@ -65,10 +67,10 @@ def test_stops_and_leaves_no_process(bench: Bench) -> None:
     assert bench.pid() is None
     with pytest.raises(NoMachine):
         _ = machine.guest
-    machine.stop()  # again: nothing to do, no error
+    machine.stop()  # a second stop does nothing and is no error
 
 
-def test_what_the_guest_keeps_survives_a_restart(bench: Bench) -> None:
+def test_the_host_key_survives_a_restart(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     pin = machine.directory.known_host.read_bytes()
@@ -92,7 +94,7 @@ def test_a_running_machine_gets_a_larger_disk(bench: Bench) -> None:
     assert bench.pid() == pid
 
 
-def test_a_new_owner_adopts_the_running_machine(bench: Bench) -> None:
+def test_the_next_supervisor_adopts_a_running_machine(bench: Bench) -> None:
     bench.open()
     bench.start()
     pid = bench.pid()
@@ -105,7 +107,7 @@ def test_a_new_owner_adopts_the_running_machine(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("new")
-def test_a_new_owner_adopts_a_machine_that_still_boots(bench: Bench) -> None:
+def test_the_next_supervisor_adopts_a_booting_machine(bench: Bench) -> None:
     bench.open()
     start = threading.Thread(target=bench.start_expecting, args=(Cancelled,))
     start.start()
@@ -119,7 +121,7 @@ def test_a_new_owner_adopts_a_machine_that_still_boots(bench: Bench) -> None:
 
 
 @pytest.mark.needs("pauses")
-def test_a_pause_keeps_what_runs_and_a_wake_lets_it_go_on(bench: Bench) -> None:
+def test_a_pause_halts_the_guest_and_a_wake_lets_it_run_on(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     guest, pid = machine.guest, bench.pid()
@@ -129,7 +131,7 @@ def test_a_pause_keeps_what_runs_and_a_wake_lets_it_go_on(bench: Bench) -> None:
         assert bench.backend.observe(bench.directory).state is MachineState.PAUSED
     pool = ThreadPoolExecutor(1)
     answer = pool.submit(guest.run, ("true",))
-    assert not wait([answer], 0.3).done, "nothing runs in it"
+    assert not wait([answer], 0.3).done, "no command runs in a paused guest"
     for _ in range(2):
         machine.wake()
         assert bench.state() is MachineState.RUNNING
@@ -141,9 +143,9 @@ def test_a_pause_keeps_what_runs_and_a_wake_lets_it_go_on(bench: Bench) -> None:
 
 
 @pytest.mark.needs("pauses")
-def test_a_pause_that_may_not_be_is_none(bench: Bench) -> None:
+def test_a_pause_that_is_not_permitted_is_undone(bench: Bench) -> None:
     machine = bench.open()
-    assert not machine.pause(), "there is nothing to pause"
+    assert not machine.pause(), "no machine runs"
     bench.start()
     seen: list[MachineState] = []
 
@@ -152,14 +154,16 @@ def test_a_pause_that_may_not_be_is_none(bench: Bench) -> None:
         return False
 
     assert not machine.pause(may)
-    assert seen == [MachineState.PAUSED], "who comes meanwhile can see that it has to wake it"
+    assert seen == [MachineState.PAUSED], (
+        "a client that arrives now sees that it must wake the machine"
+    )
     assert bench.state() is MachineState.RUNNING
     assert machine.guest.run(("true",)).ok
 
 
 @pytest.mark.needs("pauses")
 @pytest.mark.parametrize("verb", ["start", "restart", "stop", "delete"])
-def test_a_paused_machine_does_as_it_is_told(bench: Bench, verb: str) -> None:
+def test_a_paused_machine_starts_restarts_stops_and_is_deleted(bench: Bench, verb: str) -> None:
     machine = bench.open()
     bench.start()
     machine.pause()
@@ -184,7 +188,7 @@ def test_a_paused_machine_does_as_it_is_told(bench: Bench, verb: str) -> None:
 
 @pytest.mark.needs("pauses")
 @pytest.mark.parametrize("verb", ["start", "wake", "stop"])
-def test_a_new_owner_leaves_a_paused_machine_as_it_is(bench: Bench, verb: str) -> None:
+def test_the_next_supervisor_leaves_a_paused_machine_paused(bench: Bench, verb: str) -> None:
     bench.open()
     bench.start()
     bench.machine.pause()
@@ -205,12 +209,12 @@ def test_a_new_owner_leaves_a_paused_machine_as_it_is(bench: Bench, verb: str) -
 
 
 @pytest.mark.needs("pauses")
-@pytest.mark.parametrize("is_new_owner", [False, True])
-def test_the_death_of_a_paused_machine_is_noticed(bench: Bench, is_new_owner: bool) -> None:
+@pytest.mark.parametrize("is_adopted", [False, True])
+def test_the_exit_of_a_paused_machine_is_detected(bench: Bench, is_adopted: bool) -> None:
     bench.open()
     bench.start()
     bench.machine.pause()
-    if is_new_owner:
+    if is_adopted:
         bench.machine.close()
         bench.open()
     bench.backend.stop(bench.directory, Force.KILL)
@@ -220,7 +224,7 @@ def test_the_death_of_a_paused_machine_is_noticed(bench: Bench, is_new_owner: bo
     bench.start()
 
 
-def test_a_death_is_noticed(bench: Bench) -> None:
+def test_an_unexpected_exit_is_detected(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     bench.backend.stop(bench.directory, Force.KILL)
@@ -231,7 +235,7 @@ def test_a_death_is_noticed(bench: Bench) -> None:
     assert machine.status.problem is None
 
 
-def test_a_death_that_nobody_has_noticed_yet_is_no_obstacle(
+def test_a_start_works_before_an_exit_is_detected(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = bench.open()
@@ -268,23 +272,23 @@ def test_delete_removes_what_create_made(bench: Bench) -> None:
 
 
 @pytest.mark.needs("copies_disk")
-def test_the_disk_is_copied_while_it_runs_and_while_it_does_not(bench: Bench) -> None:
+def test_the_disk_is_copied_while_the_machine_runs_and_while_it_is_stopped(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     copies = have(bench.backend.copies_disk)
     disk, target = bench.directory.data_disk, bench.directory.root / "copy"
-    at_rest = []
+    frozen_in = []
 
     @contextmanager
-    def still() -> Iterator[None]:
-        at_rest.append(bench.state())
+    def freeze() -> Iterator[None]:
+        frozen_in.append(bench.state())
         yield
 
     def copy() -> None:
-        copies.copy(bench.directory, target, still, lambda done, total: None)
+        copies.copy(bench.directory, target, freeze, lambda done, total: None)
 
     machine.run_exclusive(copy)
-    assert at_rest == [MachineState.RUNNING]
+    assert frozen_in == [MachineState.RUNNING]
     assert bench.state() is MachineState.RUNNING
     assert target.stat().st_size == disk.stat().st_size
     target.unlink()
@@ -294,7 +298,7 @@ def test_the_disk_is_copied_while_it_runs_and_while_it_does_not(bench: Bench) ->
     assert target.stat().st_size == disk.stat().st_size
 
 
-def test_files_are_exchanged_while_it_is_stopped(bench: Bench) -> None:
+def test_files_are_replaced_while_the_machine_is_stopped(bench: Bench) -> None:
     machine = bench.open()
     bench.start()
     seen = []
@@ -304,7 +308,7 @@ def test_files_are_exchanged_while_it_is_stopped(bench: Bench) -> None:
 
 
 @pytest.mark.needs("forwards_ports")
-def test_ports_are_carried_once_and_let_go(bench: Bench) -> None:
+def test_forwarding_and_closing_a_port_are_idempotent(bench: Bench) -> None:
     bench.open()
     bench.start()
     ports, port = have(bench.backend.forwards_ports), Forward("127.0.0.1", bench.free_port(), 80)
@@ -316,7 +320,7 @@ def test_ports_are_carried_once_and_let_go(bench: Bench) -> None:
         assert ports.forwarded(bench.directory) == frozenset()
 
 
-def test_a_foreign_process_with_our_pid_is_not_ours(bench: Bench) -> None:
+def test_another_process_with_the_recorded_pid_is_left_alone(bench: Bench) -> None:
     bench.open()
     bench.start()
     record = json.loads(bench.directory.running.read_bytes())
@@ -328,7 +332,7 @@ def test_a_foreign_process_with_our_pid_is_not_ours(bench: Bench) -> None:
         assert bench.backend.observe(bench.directory).state is MachineState.STOPPED
         bench.backend.stop(bench.directory, Force.KILL)
         assert bench.backend.wait_stopped(bench.directory, 0.0)
-        assert other.poll() is None, "it lives on"
+        assert other.poll() is None, "the process still runs"
         other.kill()
 
 
@@ -338,8 +342,8 @@ def bench(
     make_bench: Callable[[str], Bench],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Bench]:
-    """A QEMU's machine has been started before, unless the test asks for one that has not; that
-    would take twice the time to make a checkpoint of its own."""
+    """QEMU's machine was started before, unless the test uses `new`; a new machine saves no boot
+    checkpoint, because that doubles the time of its start."""
     is_used = request.param == "qemu" and "new" not in request.fixturenames
     kept = request.getfixturevalue("kept") if is_used else None
     made = make_bench(request.param)
@@ -353,12 +357,11 @@ def bench(
 
 @pytest.fixture
 def new() -> None:
-    """For a test of the very first start."""
+    """Requests a machine that was never started."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test runs on each backend that has the capabilities which it is marked to need; "bare" has
-    none."""
+    """Runs a test on each backend with the capabilities of its `needs` marks; "bare" has none."""
     if "bench" not in metafunc.fixturenames:
         return
     needed = [mark.args[0] for mark in metafunc.definition.iter_markers("needs")]

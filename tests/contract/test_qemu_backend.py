@@ -1,6 +1,6 @@
-"""The QEMU backend with a real QEMU and guests of a few instructions, which need no image.
+"""The QEMU backend with a real QEMU. The guests are a few instructions long and need no image.
 
-The guests are x86: they are run under emulation, so an x86 computer or `qemu-system-x86` will do.
+The guests are x86 and run under emulation: an x86 computer or `qemu-system-x86` is needed.
 """
 
 import os
@@ -35,8 +35,8 @@ BASE = 0x100000  # where the guest's code is loaded and entered, in 32-bit mode 
 WAIT_FOR_EVER = bytes.fromhex("f4 eb fd")  # hlt; jmp to it
 
 
-def say_and_crash(text: bytes) -> bytes:
-    """Write `text` to the first serial port, then fault without a handler: QEMU ends."""
+def print_and_crash(text: bytes) -> bytes:
+    """Writes `text` to the first serial port, then faults without a handler, which ends QEMU."""
     code = bytes.fromhex(
         "be 1f001000"  # mov esi, BASE + 31
         "66ba f803"  # mov dx, 0x3f8
@@ -76,7 +76,7 @@ def root() -> Iterator[Path]:
 
 
 class Bench:
-    """One machine with a guest that waits for ever."""
+    """One machine whose guest waits for ever."""
 
     def __init__(self, root: Path) -> None:
         self.backend = QemuBackend()
@@ -89,7 +89,7 @@ class Bench:
     def start(self) -> None:
         self.backend.create(self.directory, self.spec)
         options = BootOptions(login_key="nobody")
-        self.backend.start(self.directory, self.spec, options, lambda said: None)
+        self.backend.start(self.directory, self.spec, options, lambda step: None)
 
     def pid(self) -> int:
         pid = self.backend.observe(self.directory).pid
@@ -105,7 +105,7 @@ def bench(root: Path) -> Iterator[Bench]:
     assert made.backend.wait_stopped(made.directory, 10)
 
 
-def test_start_observe_quit_leave_nothing(bench: Bench) -> None:
+def test_start_observe_quit_and_delete_leave_no_file(bench: Bench) -> None:
     bench.start()
     seen = bench.backend.observe(bench.directory)
     assert seen.state is MachineState.RUNNING
@@ -128,7 +128,7 @@ def test_start_observe_quit_leave_nothing(bench: Bench) -> None:
     assert list(bench.directory.root.iterdir()) == []
 
 
-def test_it_is_a_stranger_to_the_process_that_started_it(bench: Bench) -> None:
+def test_qemu_has_its_own_session_and_inherits_no_socket(bench: Bench) -> None:
     with socket.create_server(("127.0.0.1", 0)) as ours:
         os.set_inheritable(ours.fileno(), True)
         bench.start()
@@ -139,31 +139,31 @@ def test_it_is_a_stranger_to_the_process_that_started_it(bench: Bench) -> None:
         assert inherited not in held
 
 
-def test_a_paused_machine_is_seen(bench: Bench) -> None:
+def test_a_paused_machine_is_observed(bench: Bench) -> None:
     bench.start()
     with qmp.session(bench.directory.qmp_socket) as session:
         session.execute("stop")
     assert bench.backend.observe(bench.directory).state is MachineState.PAUSED
 
 
-def test_a_killed_machine_is_noticed_and_starts_again(bench: Bench) -> None:
+def test_a_killed_machine_is_detected_and_starts_again(bench: Bench) -> None:
     bench.start()
-    noticed = threading.Event()
+    detected = threading.Event()
 
     def watch() -> None:
         bench.backend.wait_stopped(bench.directory, None)
-        noticed.set()
+        detected.set()
 
     threading.Thread(target=watch, daemon=True).start()
     first = bench.pid()
     os.kill(first, signal.SIGKILL)
-    assert noticed.wait(1)
+    assert detected.wait(1)
     assert bench.backend.observe(bench.directory).state is MachineState.STOPPED
     bench.start()
     assert bench.pid() != first
 
 
-def test_a_stopped_qemu_still_counts_as_running_and_is_seen_in_time(bench: Bench) -> None:
+def test_a_stopped_qemu_process_counts_as_running_and_is_observed_in_time(bench: Bench) -> None:
     bench.start()
     pid = bench.pid()
     os.kill(pid, signal.SIGSTOP)
@@ -183,7 +183,7 @@ def test_a_machine_whose_record_was_lost_is_adopted(bench: Bench) -> None:
     assert bench.backend.wait_stopped(bench.directory, 10)
 
 
-def test_a_foreign_socket_is_told_nothing(bench: Bench, root: Path) -> None:
+def test_a_machine_with_another_uuid_is_not_stopped(bench: Bench, root: Path) -> None:
     bench.start()
     found = running.find(bench.directory)
     assert found is not None
@@ -198,7 +198,7 @@ def test_a_foreign_socket_is_told_nothing(bench: Bench, root: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
-def test_ports_come_and_go(bench: Bench, protocol: str) -> None:
+def test_ports_are_forwarded_and_closed(bench: Bench, protocol: str) -> None:
     bench.start()
     forward = Forward("127.0.0.1", net.free_port(), 80, protocol)
     for _ in range(2):
@@ -210,7 +210,7 @@ def test_ports_come_and_go(bench: Bench, protocol: str) -> None:
         assert net.is_free("127.0.0.1", forward.host_port, protocol)
 
 
-def test_a_taken_port_is_refused_with_its_holder(bench: Bench) -> None:
+def test_a_taken_port_is_an_error_that_names_its_holder(bench: Bench) -> None:
     bench.start()
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
@@ -218,7 +218,7 @@ def test_a_taken_port_is_refused_with_its_holder(bench: Bench) -> None:
             bench.ports.forward(bench.directory, Forward("127.0.0.1", port, 80))
 
 
-def test_many_threads_share_the_socket(bench: Bench) -> None:
+def test_many_threads_share_the_qmp_socket(bench: Bench) -> None:
     bench.start()
     forwards = [Forward("127.0.0.1", net.free_port(), 80 + number) for number in range(16)]
     threads = [
@@ -252,13 +252,13 @@ def probe_launch(image: Path) -> Launch:
 
 
 @pytest.mark.parametrize(
-    ("said", "works"), [(b"[ 1.2] reboot: Power down\n", True), (b"Kernel panic\n", False)]
+    ("line", "works"), [(b"[ 1.2] reboot: Power down\n", True), (b"Kernel panic\n", False)]
 )
-def test_the_probe_reads_the_guests_last_words(
-    root: Path, monkeypatch: pytest.MonkeyPatch, said: bytes, works: bool
+def test_the_probe_reads_the_guests_last_line(
+    root: Path, monkeypatch: pytest.MonkeyPatch, line: bytes, works: bool
 ) -> None:
     monkeypatch.setitem(accel.TITLES, "tcg", "Emulation")
-    verdict = accel.boots("tcg", probe_launch(make_image(root / "image", say_and_crash(said))))
+    verdict = accel.boots("tcg", probe_launch(make_image(root / "image", print_and_crash(line))))
     assert verdict[0] is works
     assert ("booted a test guest in" if works else "Kernel panic") in verdict[1].english
 

@@ -1,6 +1,6 @@
-"""Shares of an ordinary user: the user's rights on this side, root's on the other.
+"""Shares of an ordinary user: the user's rights on the host, root's rights in the machine.
 
-Who is not root in a container has an id there that the system lends the user here.
+Other ids in a container are mapped to the user's subordinate ids on the host.
 """
 
 import os
@@ -24,8 +24,8 @@ from vm.types import MachineSpec, Share
 
 pytestmark = pytest.mark.vm
 USER = OrdinaryUser.id
-USERS, GROUPS = 200000, 300000  # the first of those lent
-# What a database's server does with a folder that root has given to it.
+USERS, GROUPS = 200000, 300000  # the first subordinate ids
+# What a database server does with a folder that root has handed to it.
 SERVER = """
 cd data
 mkdir base && echo 16 > PG_VERSION && chmod 600 PG_VERSION
@@ -36,18 +36,18 @@ stat -c "%u %g %a" . PG_VERSION base
 
 
 class Guest:
-    """The folder "of the user" as it is there, and in containers as /x."""
+    """Runs commands in the user's shared folder, in the machine and in containers (as /x)."""
 
     def __init__(self, bench: Bench, folder: Path) -> None:
         self._run, self.folder = bench.machine.guest.run, folder
         assert self._run(("docker", "import", "-", IMAGE), stdin=busybox_tar()).ok
 
-    def says(self, script: str) -> str:
+    def shell(self, script: str) -> str:
         words = ("sh", "-c", f"cd '{self.folder}' && {{ {script}; }} 2>&1")
         return self._run(words).stdout.decode()
 
     def container(self, user: str, script: str) -> str:
-        """What it says there as `user` ("uid:gid"), who has no rights but their own."""
+        """The output of a script in a container as `user` ("uid:gid"), without other rights."""
         run = ("docker", "run", "--rm", "--network=none", "--user", user)
         words = ("-v", f"{self.folder}:/x", "-w", "/x", IMAGE, "sh", "-c")
         done = self._run((*run, *words, f"{{ {script}\n}} 2>&1"))
@@ -72,14 +72,14 @@ def folder(ordinary_user: OrdinaryUser) -> Path:
 def start(
     ordinary_user: OrdinaryUser, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Guest]]:
-    """Start a machine whose virtiofsd is run by the user; QEMU is root's."""
-    image = str(guest_image())  # while the home is the one that has it
+    """Starts a machine whose virtiofsd runs as the user, and QEMU as root."""
+    image = str(guest_image())  # before GALLEY_HOME changes
     monkeypatch.setenv("GALLEY_HOME", str(ordinary_user.folder / "home"))
     home = make_home(find_home())
     for path in (home.root, home.run):
         os.chown(path, USER, USER)
     bench = Bench(choose("qemu"), MachineDir.of(home), image)
-    ordinary_user.run_as("unshare")  # which starts virtiofsd
+    ordinary_user.run_as("unshare")  # unshare starts virtiofsd
     rights = virtiofsd.rights
 
     def users_rights() -> Rights:
@@ -102,12 +102,12 @@ def start(
     bench.clean_up()
 
 
-def test_who_is_not_root_owns_what_they_make(
+def test_files_of_a_container_user_get_subordinate_ids(
     ordinary_user: OrdinaryUser, start: Callable[[], Guest], folder: Path
 ) -> None:
     ordinary_user.lend(USERS, GROUPS)
     guest = start()
-    check_that_roots_are_the_users(guest)
+    check_that_roots_files_become_the_users(guest)
     assert guest.container("0:0", "mkdir data; chown 999:998 data; chmod 700 data") == ""
     assert guest.container("999:998", SERVER).splitlines() == [
         *("16", "page", "999 998 700", "999 998 600", "999 998 755")
@@ -121,7 +121,7 @@ def test_who_is_not_root_owns_what_they_make(
     assert "Permission denied" in guest.container("999:998", "cat private")
 
 
-def test_the_users_own_id_and_those_that_are_not_lent_are_the_user(
+def test_the_users_own_id_and_unmapped_ids_become_the_user(
     ordinary_user: OrdinaryUser, start: Callable[[], Guest], folder: Path
 ) -> None:
     ordinary_user.lend(USERS, GROUPS)
@@ -132,14 +132,14 @@ def test_the_users_own_id_and_those_that_are_not_lent_are_the_user(
     assert guest.container("0:0", "chown 70000:70000 new") == ""
     for name in ("private", "new", "everybodys/made"):
         assert ((folder / name).stat().st_uid, (folder / name).stat().st_gid) == (USER, USER)
-    assert guest.says("stat -c '%u %g' new") == f"{USER} {USER}\n"
+    assert guest.shell("stat -c '%u %g' new") == f"{USER} {USER}\n"
 
 
-def test_without_lent_ids_all_is_the_users(
+def test_without_subordinate_ids_every_file_is_the_users(
     start: Callable[[], Guest], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guest = start()
-    check_that_roots_are_the_users(guest)
+    check_that_roots_files_become_the_users(guest)
     assert guest.container("0:0", "mkdir data; chown 999:998 data; chmod 700 data") == ""
     assert (folder / "data").stat().st_uid == USER
     assert "Permission denied" in guest.container("999:998", SERVER)
@@ -150,10 +150,10 @@ def test_without_lent_ids_all_is_the_users(
 
 
 @pytest.mark.parametrize("by", ["this computer", "the guest"])
-def test_what_is_galleys_is_covered(
+def test_galleys_own_files_are_hidden(
     start: Callable[[], Guest], folder: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    """By the guest, where the user gets no namespace here."""
+    """The guest hides them if the user may not create a namespace on the host."""
     monkeypatch.setenv("XDG_DATA_HOME", str(folder))
     (folder / "galley").mkdir()
     (folder / "galley" / "key").write_text("secret")
@@ -161,24 +161,24 @@ def test_what_is_galleys_is_covered(
     if by == "the guest":
         monkeypatch.setattr(virtiofsd, "can_cover", lambda: False)
         monkeypatch.setattr(virtiofsd, "_forbids_namespaces", lambda: "a.setting")
-    said = start().container("0:0", "ls -A galley; cat galley/key; echo 1 > galley/new")
-    assert "secret" not in said
-    assert "galley/key': No such file" in said
-    assert "galley/new: Read-only file system" in said
+    output = start().container("0:0", "ls -A galley; cat galley/key; echo 1 > galley/new")
+    assert "secret" not in output
+    assert "galley/key': No such file" in output
+    assert "galley/new: Read-only file system" in output
     assert (folder / "galley" / "key").read_text() == "secret"
 
 
-def check_that_roots_are_the_users(guest: Guest) -> None:
+def check_that_roots_files_become_the_users(guest: Guest) -> None:
     shared = guest.folder
-    assert guest.says("stat -c '%u %g %a' . private; cat private") == (
+    assert guest.shell("stat -c '%u %g %a' . private; cat private") == (
         f"{USER} {USER} 755\n{USER} {USER} 600\nmine\n"
     )
-    assert guest.says("echo 1 > made; mkdir -m 711 folder; echo 2 >> private") == ""
+    assert guest.shell("echo 1 > made; mkdir -m 711 folder; echo 2 >> private") == ""
     for name in ("made", "folder"):
         assert ((shared / name).stat().st_uid, (shared / name).stat().st_gid) == (USER, USER)
     assert (shared / "private").read_text() == "mine\n2\n"
     (shared / "private").write_text("mine\n")
-    assert "Permission denied" in guest.says("cat roots")
-    assert "Permission denied" in guest.says("echo no > roots")
+    assert "Permission denied" in guest.shell("cat roots")
+    assert "Permission denied" in guest.shell("echo no > roots")
     assert (shared / "roots").read_text() == "not yours"
-    assert guest.says("rm roots") == ""  # the folder is the user's
+    assert guest.shell("rm roots") == ""  # the folder is the user's

@@ -32,7 +32,7 @@ LINES = "/var/lib/galley-data/lines"
 
 
 def write_line(bench: Bench, line: str) -> None:
-    """Acknowledged only when it is on the disk."""
+    """Returns when the line is synced to the disk."""
     done = bench.machine.guest.run(("sh", "-c", f"echo {line} >> {LINES} && sync {LINES}"))
     assert done.ok, done.tail()
 
@@ -49,11 +49,11 @@ def boot_of(bench: Bench) -> list[str]:
     return [step.step for step in bench.machine.status.boot]
 
 
-def went_on(bench: Bench) -> bool:
+def was_resumed(bench: Bench) -> bool:
     return "Resuming the machine" in boot_of(bench) and bench.machine.status.notice is None
 
 
-def test_it_goes_on_where_it_was(bench: Bench) -> None:
+def test_a_resumed_machine_continues_where_it_was(bench: Bench) -> None:
     machine = bench.open()
     bench.boot()
     write_line(bench, "one")
@@ -66,20 +66,20 @@ def test_it_goes_on_where_it_was(bench: Bench) -> None:
         assert bench.pid() is None
         assert have(bench.backend.suspends).is_suspended(bench.directory)
         bench.boot()
-        assert went_on(bench), machine.status
+        assert was_resumed(bench), machine.status
         assert not have(bench.backend.suspends).is_suspended(bench.directory)
     assert machine.guest.run(("kill", "-0", sleeper)).ok
     assert lines(bench) == ["one"]
     write_line(bench, "two")
     machine.stop()
     bench.boot()
-    assert not went_on(bench)
+    assert not was_resumed(bench)
     assert lines(bench) == ["one", "two"]
     repaired = [line for line in machine.story.console.lines() if line.startswith("disk")]
     assert repaired == ["disk ok"]
 
 
-def test_a_disk_that_is_full_leaves_it_running(
+def test_a_suspend_on_a_full_disk_leaves_the_machine_running(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = bench.open()
@@ -111,8 +111,8 @@ def cut_short(path: Path) -> None:
         file.truncate(path.stat().st_size // 2)
 
 
-# Each with its reason, and in this order: what is looked at first is spoilt last.
-DOUBTS: list[tuple[str, Callable[[MachineDir], object]]] = [
+# Each fault with its reason. The order is the reverse of the checks, because the faults add up.
+FAULTS: list[tuple[str, Callable[[MachineDir], object]]] = [
     ("which was removed or replaced", lambda files: replace_folder(files.root / "used")),
     ("the data disk has been changed", lambda files: files.data_disk.touch()),
     ("a file of it has been changed", lambda files: flip_a_byte(files.suspended / "ram")),
@@ -124,7 +124,7 @@ DOUBTS: list[tuple[str, Callable[[MachineDir], object]]] = [
 
 
 def replace_folder(folder: Path) -> None:
-    """It may get the number of the one before."""
+    """The new folder may get the same inode number."""
     folder.rmdir()
     folder.mkdir()
 
@@ -133,7 +133,7 @@ def spoil(file: Path) -> None:
     file.write_text("{}")
 
 
-def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
+def test_a_suspended_machine_with_a_fault_is_not_resumed(bench: Bench) -> None:
     machine = bench.open()
     bench.boot()
     write_line(bench, "kept")
@@ -141,7 +141,7 @@ def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
     machine.suspend(lambda: in_use.keep(bench.directory, [str(bench.directory.root / "used")]))
     options = BootOptions(login_key=public_blob(bench.directory.public_key))
     suspends = have(bench.backend.suspends)
-    for reason, change in DOUBTS:
+    for reason, change in FAULTS:
         change(bench.directory)
         spec = bench.spec()
         if "settings" in reason:
@@ -150,14 +150,14 @@ def test_whatever_is_in_doubt_is_not_gone_on_from(bench: Bench) -> None:
             suspends.resume(bench.directory, spec, options, lambda _: None)
         assert bench.pid() is None
     bench.boot()
-    assert not went_on(bench)
+    assert not was_resumed(bench)
     assert machine.status.notice is not None
-    assert DOUBTS[-1][0] in machine.status.notice.summary
+    assert FAULTS[-1][0] in machine.status.notice.summary
     assert lines(bench) == ["kept"]
-    assert not bench.directory.suspended.exists(), "and it is not kept"
+    assert not bench.directory.suspended.exists(), "the suspended machine is deleted"
 
 
-def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
+def test_the_next_supervisor_adopts_a_machine_whose_suspend_was_interrupted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.open()
@@ -173,17 +173,17 @@ def test_a_supervisor_that_dies_in_the_middle_leaves_a_machine_that_goes_on(
             bench.machine.suspend()
     bench.machine.close()
     machine = bench.open()
-    assert bench.state() is MachineState.PAUSED, "it stands still, its disk frozen"
+    assert bench.state() is MachineState.PAUSED, "its vCPUs are halted and its disk is frozen"
     machine.wake()
     write_line(bench, "written")
     assert (bench.pid(), lines(bench)) == (pid, ["written"])
 
 
 @pytest.mark.parametrize("way", list(SUSPEND))
-def test_a_power_cut_at_any_moment_loses_no_line_that_was_written(
+def test_a_power_cut_at_any_moment_loses_no_acknowledged_line(
     powered: Bench, disk: Disk, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be that the machine goes on, and then it has everything; else it boots."""
+    """Afterwards the machine resumes or boots; either way it has every line."""
     powered.open()
     powered.boot()
     names = [moment.name for moment in SUSPEND[way]]
@@ -192,9 +192,9 @@ def test_a_power_cut_at_any_moment_loses_no_line_that_was_written(
         if way == "resuming":
             powered.machine.suspend()
         with monkeypatch.context() as patch:
-            came = cut_power_at(powered, disk, moment, patch)
+            reached = cut_power_at(powered, disk, moment, patch)
             try_it(powered.machine.suspend if way == "saving" else powered.start)
-        assert came(), moment.name
+        assert reached(), moment.name
         power_on(powered, disk)
         powered.boot()
         assert lines(powered) == names[: number + 1], moment.name
@@ -202,8 +202,8 @@ def test_a_power_cut_at_any_moment_loses_no_line_that_was_written(
     check_disk(powered)
 
 
-def test_a_power_cut_later_on_does_not_bring_an_old_moment_back(powered: Bench, disk: Disk) -> None:
-    """What is suspended outlives it; once the machine has run on, it is nothing to go on from."""
+def test_a_machine_is_resumed_after_a_power_cut_but_never_twice(powered: Bench, disk: Disk) -> None:
+    """A suspended machine survives a power cut; once resumed, its saved state is not used again."""
     powered.open()
     powered.boot()
     write_line(powered, "before")
@@ -211,10 +211,10 @@ def test_a_power_cut_later_on_does_not_bring_an_old_moment_back(powered: Bench, 
     disk.cut()
     power_on(powered, disk)
     powered.boot()
-    assert went_on(powered), "it was on the disk when the suspend had returned"
+    assert was_resumed(powered), "the state was on the disk when suspend returned"
     write_line(powered, "after")
     cut_power(powered, disk)
     power_on(powered, disk)
     powered.boot()
-    assert not went_on(powered)
+    assert not was_resumed(powered)
     assert lines(powered) == ["before", "after"]
