@@ -1,4 +1,4 @@
-"""Both engines, once for the whole suite, with one image that is the same to its id.
+"""Both engines, once for the whole suite, with one image that has the same id in both.
 
 Next: `suite.py`.
 """
@@ -31,7 +31,7 @@ GROUP = b"root:x:0:\nstaff:x:50:\nnogroup:x:65534:\n"
 
 @pytest.fixture(scope="package")
 def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
-    """A native engine as dockerd is by default, and a Galley as it is by default."""
+    """A native dockerd and a Galley, both with their defaults."""
     folder = Path(tempfile.mkdtemp(prefix="gc"))  # short enough for a socket's path
     galley = Galley(folder / "home", guest_image().parent)
     native = NativeDocker(folder / "native")
@@ -58,7 +58,7 @@ def _native(native: NativeDocker, folder: Path) -> Engine:
 
 
 def _galley(galley: Galley, folder: Path) -> Engine:
-    """Both clients have the plugins of the guest."""
+    """Gives both clients the guest's CLI plugins."""
     config = Path(galley.env["DOCKER_CONFIG"])
     for name in PLUGINS:
         galley.load_plugin(name)
@@ -67,7 +67,7 @@ def _galley(galley: Galley, folder: Path) -> Engine:
 
 
 def _load_image(suite: Suite, folder: Path) -> None:
-    """Imported once, so that both have it with the same id and the same history."""
+    """Imports the image in one engine and loads it in the other: same id, same history."""
     native, galley = suite.engines
     changes = [word for change in CHANGES for word in ("--change", change)]
     native.docker("import", *changes, "-", IMAGE, stdin=_root_tar(folder), ok=True)
@@ -82,7 +82,7 @@ def _load_image(suite: Suite, folder: Path) -> None:
 
 
 def _root_tar(folder: Path) -> bytes:
-    """A root file system of Debian's static busybox: every program of it, ours, and some files."""
+    """A root file system: Debian's static busybox, `probe`, passwd and group."""
     probe = folder / "probe"
     source = Path(__file__).with_name("probe.c")
     subprocess.run(["cc", "-static", "-Os", "-o", probe, source], check=True)
@@ -107,7 +107,7 @@ def _root_tar(folder: Path) -> bytes:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The account of the whole suite is its last test, wherever other folders come."""
+    """Sorts the totals to the suite's end; tests of other folders keep their places."""
     here = Path(__file__).parent
     ours = [item for item in items if here in item.path.parents]
     for item in ours:

@@ -1,7 +1,7 @@
-"""One engine as a scenario drives it: docker CLI, SDK, raw HTTP, and programs of the computer.
+"""One engine and the clients of it: docker CLI, SDK, raw HTTP, and programs of this computer.
 
-A scenario's thread enters the network namespace of its engine, so that "this computer's loopback"
-is the same code for both: for the native engine it is the loopback beside its dockerd. Next:
+A scenario's thread enters the network namespace of its engine, so that 127.0.0.1 is this computer's
+loopback for Galley, and the loopback of the native dockerd's namespace for the native engine. Next:
 `suite.py`.
 """
 
@@ -23,10 +23,10 @@ import msgspec
 from docker import DockerClient
 
 PATIENCE = 120.0  # seconds; only a difference or a failure waits so long
-SERVES = 60.0  # seconds until something is as it is to be; only a difference waits so long
+SERVES = 60.0  # seconds until an expected state; only a difference waits so long
 API = "/v1.45"
 IMAGE = "conformance"
-MARK = "=== "  # before what one line of several has said
+MARK = "=== "  # before the output of each line of a joined script
 CLEAN = (
     ("/containers/json?all=1", "/containers/{Id}?force=1&v=1", "Id"),
     ("/networks?filters=%7B%22type%22%3A%5B%22custom%22%5D%7D", "/networks/{Id}", "Id"),
@@ -35,7 +35,7 @@ CLEAN = (
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer of HTTP."""
+    """An HTTP response."""
 
     status: int
     headers: dict[str, str]
@@ -55,12 +55,12 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def verdict(self) -> dict[str, Any]:
-        """What a client learns from a refusal."""
+        """The status, and the message of an error."""
         return {"status": self.status, "message": self.message if self.status >= 400 else ""}
 
 
 class Ran(msgspec.Struct, frozen=True):
-    """A program that has ended."""
+    """The result of a program."""
 
     code: int
     out: str
@@ -72,18 +72,18 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 def together(lines: dict[str, str]) -> str:
-    """Lines of shell as one script: an exec in an emulated machine costs a second."""
+    """Joins shell lines into one script: an exec in an emulated machine takes a second."""
     return "exec 2>&1; " + "\n".join(f"echo '{MARK}{name}'; {line}" for name, line in lines.items())
 
 
-def apart(said: str) -> dict[str, str]:
-    """What each line of such a script has said."""
-    pieces = (piece.partition("\n") for piece in said.split(MARK)[1:])
+def apart(output: str) -> dict[str, str]:
+    """The output of each line of a script by `together`."""
+    pieces = (piece.partition("\n") for piece in output.split(MARK)[1:])
     return {name: text for name, _, text in pieces}
 
 
 class Engine:
-    """`namespace`: where its published ports are this computer's; None for the suite's own."""
+    """`namespace`: the network namespace of its published ports; None for the suite's own."""
 
     def __init__(self, name: str, docker_socket: Path, config: Path, folder: Path) -> None:
         self.name = name
@@ -93,29 +93,29 @@ class Engine:
         self.root = folder
         self.namespace: Path | None = None
         self.data = "/var/lib/docker"
-        self.images: set[str] = set()  # those that every scenario finds
+        self.images: set[str] = set()  # the images that every scenario starts with
 
     def enter(self) -> None:
-        """The calling thread, and what it starts, is in the engine's network from now on."""
+        """Moves the calling thread, and the processes it starts, to the engine's network."""
         if self.namespace is not None:
             with self.namespace.open() as file:
                 os.setns(file.fileno(), os.CLONE_NEWNET)
 
-    # Ways in
+    # Clients
 
     def docker(
         self, command: str, *words: str, stdin: str | bytes | None = None, ok: bool = False
     ) -> Ran:
-        """The docker CLI: a command as in a shell, then words as they are. `ok`: it must succeed,
-        for its answer is not what is compared."""
+        """The docker CLI: a command, split as by a shell, then words unchanged. `ok`: the command
+        must succeed, because the scenario does not compare its result."""
         return self.run("docker", *shlex.split(command), *words, stdin=stdin, ok=ok)
 
     def once(self, options: str, *words: str, line: str = "true") -> Ran:
-        """A container that runs a line of shell and is removed."""
+        """Runs a shell line in a container that is removed afterwards."""
         return self.docker(f"run --rm {options}", *words, IMAGE, "sh", "-c", line)
 
     def shell(self, container: str, line: str, ok: bool = False) -> Ran:
-        """A line of shell in a container that runs."""
+        """Runs a shell line in a running container."""
         return self.docker("exec", container, "sh", "-c", line, ok=ok)
 
     def run(
@@ -125,10 +125,10 @@ class Engine:
         ok: bool = False,
         folder: Path | None = None,
     ) -> Ran:
-        given = stdin.encode() if isinstance(stdin, str) else stdin
+        data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
             words,
-            input=given or b"",
+            input=data or b"",
             capture_output=True,
             timeout=PATIENCE,
             env=self.env,
@@ -150,15 +150,15 @@ class Engine:
         headers: dict[str, str] | None = None,
         api: str = API,
     ) -> Reply:
-        """One request on a connection of its own. `body`: bytes as they are, all else as JSON."""
+        """One request on its own connection. `body`: bytes, or a value that is sent as JSON."""
         sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        given = {"Content-Type": "application/json"} if sent is not None else {}
+        content_type = {"Content-Type": "application/json"} if sent is not None else {}
         connection = self.connection()
         try:
-            connection.request(method, api + path, sent, given | (headers or {}))
+            connection.request(method, api + path, sent, content_type | (headers or {}))
             answer = connection.getresponse()
-            named = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, named, answer.read())
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, received, answer.read())
         finally:
             connection.close()
 
@@ -173,17 +173,17 @@ class Engine:
         dialed.connect(str(self.socket))
         return dialed
 
-    # What scenarios need
+    # Helpers of scenarios
 
     def create(self, name: str, *cmd: str, **config: Any) -> str:
-        """A container by the API; its id. `config`: Docker's own names."""
+        """Creates a container by the API; returns its id. `config`: Docker's field names."""
         body = {"Image": IMAGE, "Cmd": list(cmd) or ["sleep", "1000"], **config}
         reply = self.request("POST", f"/containers/create?name={name}", body)
         assert reply.status == 201, f"create on {self.name}: {reply.message}"
         return str(reply.json["Id"])
 
     def start(self, name: str, *cmd: str, **config: Any) -> str:
-        """One that is started, too."""
+        """Creates and starts a container; returns its id."""
         made = self.create(name, *cmd, **config)
         reply = self.request("POST", f"/containers/{made}/start")
         assert reply.status == 204, f"start on {self.name}: {reply.message}"
@@ -195,12 +195,12 @@ class Engine:
         return reply.json
 
     def wait(self, name: str) -> int:
-        """Until the container has ended; its exit code."""
+        """Waits until the container has ended; returns its exit code."""
         return int(self.request("POST", f"/containers/{name}/wait").json["StatusCode"])
 
     def ended(self, name: str, restarts: int = 0) -> dict[str, Any]:
-        """The container, when it was restarted so often and has ended for good: dockerd answers a
-        wait before its lists know."""
+        """The inspected container after so many restarts and its last exit: dockerd answers a wait
+        before it updates the container's state."""
 
         def is_over(found: dict[str, Any]) -> bool:
             return bool(found["State"]["Status"] == "exited" and found["RestartCount"] >= restarts)
@@ -214,21 +214,21 @@ class Engine:
         return made
 
     def eventually[T](
-        self, ask: Callable[[], T], wanted: Callable[[T], object], within: float = SERVES
+        self, read: Callable[[], T], is_expected: Callable[[T], object], within: float = SERVES
     ) -> T:
-        """The first answer that is as wanted, or the last one before the deadline: that one is
-        then compared, and differs."""
+        """The first value that is as expected, or the last one before the deadline, which then
+        shows as a difference."""
         until = time.monotonic() + within
-        while not wanted(found := ask()) and time.monotonic() < until:
+        while not is_expected(found := read()) and time.monotonic() < until:
             threading.Event().wait(0.1)
         return found
 
     def page(
         self, port: int | str, address: str = "127.0.0.1", wanted: str = "", within: float = SERVES
     ) -> str:
-        """What http says there, as soon as it says anything (or `wanted`)."""
+        """The page of an HTTP server, once it answers (or answers `wanted`)."""
 
-        def ask() -> str:
+        def get() -> str:
             connection = http.client.HTTPConnection(address, int(port), timeout=5)
             try:
                 connection.request("GET", "/")
@@ -238,15 +238,15 @@ class Engine:
             finally:
                 connection.close()
 
-        silent = ("refused", "TimeoutError", "RemoteDisconnected")
+        errors = ("refused", "TimeoutError", "RemoteDisconnected")
 
-        def is_wanted(said: str) -> bool:
-            return said == wanted if wanted else said not in silent
+        def is_expected(page: str) -> bool:
+            return page == wanted if wanted else page not in errors
 
-        return self.eventually(ask, is_wanted, within)
+        return self.eventually(get, is_expected, within)
 
     def clear(self) -> None:
-        """Remove what a scenario has made."""
+        """Removes everything that a scenario has created."""
         for listing, one, key in CLEAN:
             found = self.request("GET", listing).json
             for item in (found.get("Volumes") or []) if isinstance(found, dict) else found:

@@ -1,7 +1,7 @@
-"""What two engines cannot answer alike, replaced by a word: ids, times, addresses, sizes.
+"""Masks the values that necessarily differ between two engines: ids, times, addresses, sizes.
 
-Each mask says why. What is empty or zero stays as it is, so that a missing value is a difference.
-Next: `differences.py`, for what differs for another reason.
+Each mask has a reason. Empty and zero values are not masked, so that a missing value is a
+difference. Next: `differences.py`, for differences with other reasons.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.conformance.engines import Engine
 
-# A field of a document → why its value is masked wherever it stands.
+# A field's name → why its value is always masked.
 FIELDS = {
     **dict.fromkeys(("ID", "Id", "id", "ContainerID"), "each engine makes its own ids"),
     **dict.fromkeys(("EndpointID", "NetworkID", "SandboxID", "NodeID"), "the same"),
@@ -23,7 +23,7 @@ FIELDS = {
     "execDuration": "how long it ran",
     "Index": "the version of an object in the swarm's store",
 }
-# A piece of a text → what stands for it, and why.
+# A pattern in a text, its replacement, and why.
 TEXTS = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>", "a moment"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4}( \w+)?", "<time>", "a moment"),
@@ -45,7 +45,7 @@ TEXTS = [
 
 
 def normalise(value: Any, engine: Engine) -> Any:
-    """The same value with every mask put on."""
+    """The value with every mask applied."""
     if isinstance(value, dict):
         return {
             _text(str(key), engine): _field(str(key), one, engine) for key, one in value.items()
@@ -58,8 +58,8 @@ def normalise(value: Any, engine: Engine) -> Any:
 
 
 def _field(key: str, value: Any, engine: Engine) -> Any:
-    known = key in FIELDS and isinstance(value, str | int | float | list)
-    if known and value and not str(value).startswith(("sha256:", "0001-")):
+    is_masked = key in FIELDS and isinstance(value, str | int | float | list)
+    if is_masked and value and not str(value).startswith(("sha256:", "0001-")):
         return f"<{key}>"
     return normalise(value, engine)
 

@@ -1,8 +1,8 @@
-// What busybox has no program for, as one static program in the suite's image:
+// A static program in the suite's image, for operations that busybox has no program for:
 //   probe udp PORT      sends every datagram back
 //   probe xattr FILE    sets a user attribute and reads it
-//   probe tmpfile DIR   makes a file without a name, writes it, gives it the name DIR/named
-//   probe flock FILE    takes an exclusive lock, then sees that a second opening does not get one
+//   probe tmpfile DIR   creates an unnamed file, writes it, links it as DIR/named
+//   probe flock FILE    takes an exclusive lock; a second open of the file must not get one
 //   probe sparse FILE   punches a hole into the file
 // It prints "fine", or the error.
 #define _GNU_SOURCE

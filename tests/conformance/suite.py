@@ -1,4 +1,4 @@
-"""Runs a scenario on both engines at once, compares each answer, and keeps the account.
+"""Runs a scenario on both engines at once, compares each answer, and counts the results.
 
     @on_both
     def test_rename(engine: Engine, answer: Answers) -> None:
@@ -26,19 +26,19 @@ type Scenario = Callable[[Engine, Answers], None]
 
 
 class Answers(dict[str, Any]):
-    """What one engine has answered, by name. A name is one comparison."""
+    """The answers of one engine by name. Each name is one comparison."""
 
     def __call__(self, name: str, value: Any) -> None:
         assert name not in self, f"{name} is answered twice"
         self[name] = value
 
     def fields(self, name: str, document: dict[str, Any], *fields: str) -> None:
-        """The named fields one by one, and all others as one more answer."""
+        """The named fields as one answer each, and all others as one answer."""
         self.some(name, document, *fields)
         self(name, {key: value for key, value in document.items() if key not in fields})
 
     def some(self, name: str, document: dict[str, Any], *fields: str) -> None:
-        """The named fields one by one."""
+        """The named fields as one answer each."""
         for field in fields:
             self(f"{name}.{field}", document.get(field, MISSING))
 
@@ -57,7 +57,7 @@ class Run(threading.Thread):
         self.engine.enter()
         try:
             self._scenario(self.engine, self.answers)
-        except BaseException as failure:  # it is the test's, which waits for this thread
+        except BaseException as failure:  # the test, which joins this thread, raises it again
             self.failure = failure
         finally:
             self.engine.clear()
@@ -67,7 +67,7 @@ class Run(threading.Thread):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One answer, compared. `explained`: the reasons of its differences; `open`: those without."""
+    """The comparison of one answer: reasons of explained differences, and unexplained ones."""
 
     area: str
     explained: tuple[str, ...]
@@ -79,12 +79,12 @@ class Suite:
         self.engines = (native, galley)
         self.findings: list[Finding] = []
         self.used: set[Difference] = set()
-        self.stuck = ""  # a scenario that still runs: what came after it could not be trusted
+        self.stuck = ""  # a scenario that hangs: later results would not be reliable
 
     def compare(self, scenario: Scenario) -> None:
-        """Raises AssertionError for each difference without a reason. A native engine that answers
-        as Galley did when it is asked again is no reference: a loaded dockerd may lose the output
-        of a container that ends at once (it waits two seconds for it)."""
+        """Raises AssertionError for differences without a reason. A difference must show against
+        two runs of the native engine: a loaded dockerd may lose the output of a container that ends
+        at once (it waits two seconds for it)."""
         native, galley = self.engines
         theirs, ours = self._answers(scenario, native, galley)
         found = self._findings(scenario, theirs, ours)
@@ -93,13 +93,13 @@ class Suite:
             second = self._findings(scenario, again, ours)
             found |= {name: one for name, one in second.items() if not one.open}
         self.findings += found.values()
-        said = "\n".join(line for finding in found.values() for line in finding.open)
-        assert not said, f"Galley answers otherwise than a native engine:\n{said}"
+        differences = "\n".join(line for finding in found.values() for line in finding.open)
+        assert not differences, f"Galley and a native engine differ:\n{differences}"
 
     def _answers(self, scenario: Scenario, *engines: Engine) -> list[dict[str, Any]]:
-        """Of each engine; all run at once."""
+        """The answers of each engine; all run at once."""
         runs = [Run(scenario, engine) for engine in engines]
-        assert not self.stuck, f"{self.stuck} has not ended"
+        assert not self.stuck, f"{self.stuck} still runs"
         for run in runs:
             run.start()
         for run in runs:
@@ -108,13 +108,13 @@ class Suite:
             assert not self.stuck, f"{self.stuck} does not end"
         for run in runs:
             if run.failure is not None:
-                raise AssertionError(f"it failed on {run.engine.name}") from run.failure
+                raise AssertionError(f"the scenario failed on {run.engine.name}") from run.failure
         return [run.normalised() for run in runs]
 
     def _findings(
         self, scenario: Scenario, theirs: dict[str, Any], ours: dict[str, Any]
     ) -> dict[str, Finding]:
-        """By the answer's name."""
+        """The finding of each answer by its name."""
         area = scenario.__module__.rpartition(".test_")[2]
         label = f"{area}/{scenario.__name__.removeprefix('test_')}"
         return {
@@ -138,7 +138,7 @@ class Suite:
         return Finding(area, tuple(explained), tuple(unexplained))
 
     def stale(self) -> list[str]:
-        """Reasons for differences that there are not (any more)."""
+        """The patterns of reasons that no longer explain a difference."""
         return [one.where for one in DIFFERENCES if one not in self.used and not one.computer]
 
     def table(self) -> Iterator[str]:
@@ -153,7 +153,7 @@ class Suite:
 
 
 def on_both(scenario: Scenario) -> Callable[[Suite], None]:
-    """A scenario as a test."""
+    """Makes a scenario a test."""
 
     def test(suite: Suite) -> None:
         suite.compare(scenario)
@@ -163,7 +163,7 @@ def on_both(scenario: Scenario) -> Callable[[Suite], None]:
 
 
 def differing(native: Any, galley: Any, path: str) -> Iterator[tuple[str, str, str]]:
-    """Where the answers differ, as deep as both have the same shape."""
+    """Paths and values that differ, as deep as both answers have the same shape."""
     if isinstance(native, dict) and isinstance(galley, dict):
         for key in native | galley:
             below = f"{path}.{key}"

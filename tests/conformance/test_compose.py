@@ -1,4 +1,4 @@
-"""Compose v2: an ordinary project, up, used and down.
+"""Compose v2: an ordinary project from `up` to `down`.
 
 Next: `test_swarm.py`.
 """
@@ -64,8 +64,8 @@ secrets:
 DOCKERFILE = f"FROM {IMAGE}\nARG WHO\nRUN echo $WHO > /who\n"
 
 
-def _look(answer: Answers, compose: Callable[..., Ran]) -> None:
-    """At what compose says of the services, and into one."""
+def _compare_services(answer: Answers, compose: Callable[..., Ran]) -> None:
+    """Compares `compose ps` and the inside of one service."""
     rows = [json.loads(line) for line in compose("ps", "-a", "--format", "json").out.splitlines()]
     for row in sorted(rows, key=lambda row: str(row["Service"])):
         answer.some(
@@ -82,8 +82,8 @@ def _look(answer: Answers, compose: Callable[..., Ran]) -> None:
         "names": "nslookup database 127.0.0.11 | grep -c Address; ls /sys/class/net | tr '\\n' ' '",
         "ulimit": "ulimit -n",
     }
-    said = compose("exec", "-T", "web", "sh", "-c", together(lines)).out
-    for name, text in apart(said).items():
+    output = compose("exec", "-T", "web", "sh", "-c", together(lines)).out
+    for name, text in apart(output).items():
         answer(f"in web: {name}", text)
 
 
@@ -114,7 +114,7 @@ def test_a_project(engine: Engine, answer: Answers) -> None:
     answer("build", compose("build").code)
     answer("up", compose("up", "-d", "--wait").code)
     answer("page", engine.page(port))
-    _look(answer, compose)
+    _compare_services(answer, compose)
     limits = engine.inspect("shop-web-1")["HostConfig"]
     answer("limits", [limits["Memory"], limits["PidsLimit"]])
     answer("logs", compose("logs", "--no-log-prefix", "once").all)
@@ -137,7 +137,7 @@ def test_a_project(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_what_compose_refuses(engine: Engine, answer: Answers) -> None:
+def test_errors_of_compose(engine: Engine, answer: Answers) -> None:
     folder = engine.folder("bad")
     for name, services in {
         "no image": "a: {}",

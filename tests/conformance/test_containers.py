@@ -1,4 +1,4 @@
-"""A container's life: what it is created with, what it says of itself, and how it ends.
+"""A container's life cycle: its configuration, its state, and its exit.
 
 Next: `test_limits.py`.
 """
@@ -58,7 +58,7 @@ HOST: dict[str, Any] = {
         {"PathOnHost": "/dev/null", "PathInContainer": "/dev/nothing", "CgroupPermissions": "r"},
     ],
 }  # fmt: skip
-# What is so inside a container with all of that, and in one with nothing.
+# Shell lines for a container with all of these options, and for one without options.
 INSIDE = {
     "hostname": "hostname; hostname -f",
     "user": "id",
@@ -97,7 +97,7 @@ BY_DEFAULT = {
 
 
 @on_both
-def test_created_with_everything(engine: Engine, answer: Answers) -> None:
+def test_a_container_with_every_option(engine: Engine, answer: Answers) -> None:
     body = {"Image": IMAGE, **CONFIG, "HostConfig": HOST}
     made = engine.request("POST", "/containers/create?name=all", body)
     answer("created", {"status": made.status, "warnings": made.json["Warnings"]})
@@ -125,13 +125,13 @@ def test_defaults(engine: Engine, answer: Answers) -> None:
     answer("config", found["Config"])
     answer("networks", found["NetworkSettings"])
     answer("driver", found["GraphDriver"]["Name"])
-    said = engine.shell("plain", together(BY_DEFAULT)).out
-    for name, text in apart(said).items():
+    output = engine.shell("plain", together(BY_DEFAULT)).out
+    for name, text in apart(output).items():
         answer(f"inside: {name}", text)
 
 
 @on_both
-def test_a_life_by_http(engine: Engine, answer: Answers) -> None:
+def test_a_life_cycle_by_http(engine: Engine, answer: Answers) -> None:
     life = engine.create("life")
     steps = (
         "start", "start", "pause", "pause", "unpause", "unpause", "kill?signal=USR1", "restart?t=0",
@@ -150,7 +150,7 @@ def test_a_life_by_http(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_how_programs_end(engine: Engine, answer: Answers) -> None:
+def test_exit_codes_and_start_errors(engine: Engine, answer: Answers) -> None:
     for name, words in {
         "well": ("echo", "out"),
         "with a code": ("sh", "-c", "echo out; echo err >&2; exit 3"),

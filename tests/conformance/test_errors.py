@@ -1,6 +1,6 @@
-"""Requests that an engine refuses: the status and the words are the same.
+"""Requests that an engine refuses: status and message are the same.
 
-Next: `engine/bridge/requests.py`, through which they pass.
+Next: `engine/bridge/requests.py`, which forwards them.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from tests.conformance.suite import Answers, on_both
 Line = tuple[str, str, *tuple[Any, ...]]  # method, path, body, headers
 
 
-def _ask(engine: Engine, answer: Answers, *lines: Line) -> None:
+def _compare(engine: Engine, answer: Answers, *lines: Line) -> None:
     for line in lines:
         method, path, *body = line
         name = " ".join(map(str, line))
@@ -27,12 +27,12 @@ def _host(**config: Any) -> Line:
 
 
 @on_both
-def test_things_that_are_not_there(engine: Engine, answer: Answers) -> None:
+def test_missing_objects(engine: Engine, answer: Answers) -> None:
     verbs = ("start", "stop", "restart", "kill", "pause", "unpause", "wait", "resize", "exec")
     reads = ("json", "top", "logs?stdout=1", "stats", "changes", "export", "archive?path=/")
-    _ask(engine, answer, *[("POST", f"/containers/gone/{verb}") for verb in verbs])
-    _ask(engine, answer, *[("GET", f"/containers/gone/{read}") for read in reads])
-    _ask(
+    _compare(engine, answer, *[("POST", f"/containers/gone/{verb}") for verb in verbs])
+    _compare(engine, answer, *[("GET", f"/containers/gone/{read}") for read in reads])
+    _compare(
         engine,
         answer,
         ("DELETE", "/containers/gone"),
@@ -69,10 +69,10 @@ def test_things_that_are_not_there(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_swarm_where_there_is_none(engine: Engine, answer: Answers) -> None:
+def test_swarm_requests_without_a_swarm(engine: Engine, answer: Answers) -> None:
     kinds = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
-    _ask(engine, answer, *[("GET", f"/{kind}") for kind in kinds])
-    _ask(
+    _compare(engine, answer, *[("GET", f"/{kind}") for kind in kinds])
+    _compare(
         engine,
         answer,
         ("POST", "/swarm/leave"),
@@ -91,8 +91,8 @@ def test_swarm_where_there_is_none(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_containers_that_cannot_be(engine: Engine, answer: Answers) -> None:
-    _ask(
+def test_invalid_containers(engine: Engine, answer: Answers) -> None:
+    _compare(
         engine,
         answer,
         ("POST", "/containers/create", {}),
@@ -118,8 +118,8 @@ def test_containers_that_cannot_be(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_host_configs_that_cannot_be(engine: Engine, answer: Answers) -> None:
-    _ask(
+def test_host_configs_that_are_invalid(engine: Engine, answer: Answers) -> None:
+    _compare(
         engine,
         answer,
         _host(Memory=1),
@@ -149,9 +149,9 @@ def test_host_configs_that_cannot_be(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_other_host_configs_that_cannot_be(engine: Engine, answer: Answers) -> None:
+def test_other_host_configs_that_are_invalid(engine: Engine, answer: Answers) -> None:
     mount = {"Type": "bind", "Source": "/proc", "Target": "/in"}
-    _ask(
+    _compare(
         engine,
         answer,
         _host(LogConfig={"Type": "json-file", "Config": {"odd": "x"}}),
@@ -210,14 +210,14 @@ def test_other_host_configs_that_cannot_be(engine: Engine, answer: Answers) -> N
 
 
 @on_both
-def test_networks_and_volumes_that_cannot_be(engine: Engine, answer: Answers) -> None:
+def test_invalid_networks_and_volumes(engine: Engine, answer: Answers) -> None:
     def network(**config: Any) -> Line:
         return ("POST", "/networks/create", {"Name": "net", "CheckDuplicate": True, **config})
 
     def pool(**config: Any) -> Line:
         return network(IPAM={"Config": [config]})
 
-    _ask(
+    _compare(
         engine,
         answer,
         network(Name=""),
@@ -251,9 +251,9 @@ def test_networks_and_volumes_that_cannot_be(engine: Engine, answer: Answers) ->
 
 
 @on_both
-def test_images_and_builds_that_cannot_be(engine: Engine, answer: Answers) -> None:
+def test_invalid_images_and_builds(engine: Engine, answer: Answers) -> None:
     tar = {"Content-Type": "application/x-tar"}
-    _ask(
+    _compare(
         engine,
         answer,
         ("POST", "/images/create?fromImage=UPPER"),
@@ -278,7 +278,7 @@ def test_images_and_builds_that_cannot_be(engine: Engine, answer: Answers) -> No
 
 
 @on_both
-def test_what_is_not_quite_http(engine: Engine, answer: Answers) -> None:
+def test_malformed_requests(engine: Engine, answer: Answers) -> None:
     create = "/containers/create"
     for name, body, headers in (
         ("no JSON", b"{", {}),
@@ -294,7 +294,7 @@ def test_what_is_not_quite_http(engine: Engine, answer: Answers) -> None:
         answer(name, engine.request("POST", create, body, headers).verdict)
     for api in ("/v1.99", "/v1.1", "/v0.1", "/vx", "", "/v1.24", "//v1.45"):
         answer(f"version {api}", engine.request("GET", "/_ping", api=api).verdict)
-    _ask(
+    _compare(
         engine,
         answer,
         ("GET", "/containers/json?limit=odd"),

@@ -129,7 +129,7 @@ def test_the_classic_builder(engine: Engine, answer: Answers) -> None:
 
 
 def _look(engine: Engine, answer: Answers) -> None:
-    """Into what was built."""
+    """Compares the built image."""
     config = engine.inspect("built/json", "images")["Config"]
     answer.some(
         "built",
@@ -193,7 +193,7 @@ def test_buildx(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_what_buildx_refuses(engine: Engine, answer: Answers) -> None:
+def test_errors_of_buildx(engine: Engine, answer: Answers) -> None:
     folder = context(engine)
     for name, dockerfile in {
         "odd word": "NONSENSE x",

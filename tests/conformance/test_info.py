@@ -1,4 +1,4 @@
-"""What the engine says of itself: info, version, ping, disk use.
+"""The engine's own endpoints: info, version, ping, disk use.
 
 Next: `../../engine/guest/files/skeleton/etc/dockerd.json`.
 """
@@ -27,7 +27,7 @@ def test_info(engine: Engine, answer: Answers) -> None:
     info = engine.request("GET", "/info").json
     for name in OF_THE_COMPUTER:
         answer(f"{name} is there", bool(info.pop(name, None)) or name)
-    info.pop("NEventsListener")  # Galley listens
+    info.pop("NEventsListener")  # Galley itself listens to events
     answer.fields("info", info, *INFO)
 
 
@@ -50,7 +50,7 @@ def test_version_and_ping(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_words_of_the_command_line(engine: Engine, answer: Answers) -> None:
+def test_the_docker_command_line(engine: Engine, answer: Answers) -> None:
     server = "{{.Server.Version}} {{.Server.APIVersion}} {{.Server.Os}}/{{.Server.Arch}}"
     answer("docker version", engine.docker("version --format", server).all)
     warnings = engine.docker("info")

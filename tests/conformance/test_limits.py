@@ -1,4 +1,4 @@
-"""Limits that hold, restart policies and health checks that do what they say.
+"""Resource limits, restart policies and health checks take effect.
 
 Next: `engine/guest/files/usr/lib/galley/service`.
 """
@@ -9,7 +9,7 @@ from typing import Any
 from tests.conformance.engines import IMAGE, Engine, apart, together
 from tests.conformance.suite import Answers, on_both
 
-FILL = ("tail", "/dev/zero")  # takes memory until there is no more
+FILL = ("tail", "/dev/zero")  # uses memory up to the limit
 
 
 @on_both
@@ -19,8 +19,8 @@ def test_memory(engine: Engine, answer: Answers) -> None:
         "swap by default": ("-m", "16m"),
     }.items():
         fill = partial(_filled, engine, *options)
-        said, found = engine.eventually(fill, lambda one: one[1]["State"]["OOMKilled"])
-        answer(name, said)
+        output, found = engine.eventually(fill, lambda one: one[1]["State"]["OOMKilled"])
+        answer(name, output)
         answer.fields(f"{name}: state", found["State"], "OOMKilled", "ExitCode", "Status")
         host = found["HostConfig"]
         answer.some(
@@ -35,16 +35,16 @@ def test_memory(engine: Engine, answer: Answers) -> None:
 
 
 def _filled(engine: Engine, *options: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a container that took all memory said, and what is left of it. containerd reads the
-    kernel's count of OOM kills when it changes; on a busy machine the cgroup is gone by then."""
+    """Runs a container that uses up its memory; returns its output and its state. containerd reads
+    the kernel's count of OOM kills when it changes; on a busy machine the cgroup may be gone."""
     engine.request("DELETE", "/containers/fills?force=1")
-    said = engine.docker("run --name fills", *options, IMAGE, *FILL).all
-    return said, engine.inspect("fills")
+    output = engine.docker("run --name fills", *options, IMAGE, *FILL).all
+    return output, engine.inspect("fills")
 
 
 @on_both
-def test_what_the_kernel_holds(engine: Engine, answer: Answers) -> None:
-    """In a cgroup of version 1 or 2, whichever the engine has."""
+def test_limits_in_the_containers_cgroup(engine: Engine, answer: Answers) -> None:
+    """In a cgroup of version 1 or 2, as the engine has it."""
     limits = ("-m", "64m", "--memory-swap", "96m", "--cpus", "0.5", "--pids-limit", "20")
     engine.docker("run -d --name held", *limits, IMAGE, ok=True)
 
@@ -53,8 +53,8 @@ def test_what_the_kernel_holds(engine: Engine, answer: Answers) -> None:
             name: f"cat /sys/fs/cgroup/{newer} 2>/dev/null || cat /sys/fs/cgroup/{older}"
             for name, (newer, older) in files.items()
         }
-        said = apart(engine.shell("held", together(lines)).out)
-        return {name: text.strip() for name, text in said.items()}
+        output = apart(engine.shell("held", together(lines)).out)
+        return {name: text.strip() for name, text in output.items()}
 
     limits_of = {
         "memory": ("memory.max", "memory/memory.limit_in_bytes"),

@@ -1,4 +1,4 @@
-"""Networks, names and addresses of containers, and ports that are published on this computer.
+"""Networks, names and addresses of containers, and published ports.
 
 Next: `../../engine/ports/`.
 """
@@ -14,8 +14,11 @@ from vm.host import net
 POOL = {"Subnet": "10.77.0.0/24", "Gateway": "10.77.0.9", "IPRange": "10.77.0.128/25"}
 BRIDGE = "com.docker.network"
 LINK = "cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu"
-DNS = ("--dns", "127.0.0.1")  # in the container: what dockerd does not know is asked nowhere
-SERVE = "echo $0 > /index.html; exec httpd -f -p 80 -h /"  # $0: what it serves
+DNS = (
+    "--dns",
+    "127.0.0.1",
+)  # in the container, so that dockerd forwards no query for an unknown name
+SERVE = "echo $0 > /index.html; exec httpd -f -p 80 -h /"  # $0: the page
 
 
 def _serves(engine: Engine, name: str, *options: str, port: str = "") -> None:
@@ -25,19 +28,19 @@ def _serves(engine: Engine, name: str, *options: str, port: str = "") -> None:
 
 
 def _echo(engine: Engine, port: int) -> bytes:
-    """What comes back from the UDP port of this computer, as soon as anything does."""
+    """The reply of a UDP port of this computer, once there is one."""
 
-    def ask() -> bytes:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.settimeout(1)
-            asking.connect(("127.0.0.1", port))
+    def echo() -> bytes:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(1)
+            client.connect(("127.0.0.1", port))
             try:
-                asking.send(b"hello")
-                return asking.recv(100)
+                client.send(b"hello")
+                return client.recv(100)
             except OSError:
                 return b""
 
-    return engine.eventually(ask, bool)
+    return engine.eventually(echo, bool)
 
 
 @on_both
@@ -104,13 +107,14 @@ def test_names(engine: Engine, answer: Answers) -> None:
     _serves(engine, "web", "--network", "front", "--network-alias", "www", "--hostname", "host")
     engine.docker("run -d --name client --network front --link web:linked", *DNS, IMAGE, ok=True)
 
-    def ask(name: str) -> str:
+    def fetch(name: str) -> str:
         line = f"wget -T 5 -qO - http://{name}/ 2>&1"
         return engine.shell("client", line).out
 
     for name in ("web", "www", "linked", "web.front"):
         answer(
-            f"ask {name}", engine.eventually(partial(ask, name), lambda said: "refused" not in said)
+            f"ask {name}",
+            engine.eventually(partial(fetch, name), lambda page: "refused" not in page),
         )
     answer(
         "resolver", engine.docker("exec client grep -v '^#' /etc/resolv.conf").out.splitlines()[0]
@@ -125,8 +129,8 @@ def test_names(engine: Engine, answer: Answers) -> None:
             f"{step[0]} {step[-2]} {step[-1]}: networks",
             sorted(engine.inspect(step[-1])["NetworkSettings"]["Networks"]),
         )
-        answer(f"{step[0]} {step[-2]} {step[-1]}: www", "web" in ask("www"))
-    answer("late", ask("late"))
+        answer(f"{step[0]} {step[-2]} {step[-1]}: www", "web" in fetch("www"))
+    answer("late", fetch("late"))
     answer("aliases", engine.inspect("web")["NetworkSettings"]["Networks"]["front"]["Aliases"])
     answer("again", engine.docker("network connect back client").all)
     answer("not a member", engine.docker("network disconnect front client").all)
@@ -200,7 +204,7 @@ def test_a_range_and_udp(engine: Engine, answer: Answers) -> None:
 
 @on_both
 def test_a_port_beside_an_internal_network(engine: Engine, answer: Answers) -> None:
-    """The internal one comes first by name, and leads nowhere from outside."""
+    """The internal network is first by name, and is not reachable from outside."""
     engine.docker("network create --internal a-inside", ok=True)
     engine.docker("network create b-outside", ok=True)
     port = net.free_port()
@@ -218,7 +222,7 @@ def test_a_port_beside_an_internal_network(engine: Engine, answer: Answers) -> N
 
 
 @on_both
-def test_the_network_of_the_host(engine: Engine, answer: Answers) -> None:
+def test_the_host_network(engine: Engine, answer: Answers) -> None:
     ports: dict[str, Any] = {"every": net.free_port(), "loopback": net.free_port()}
     for name, address in (("every", "0.0.0.0"), ("loopback", "127.0.0.1")):
         serve = f"echo {name} > /index.html; exec httpd -f -p {address}:{ports[name]} -h /"

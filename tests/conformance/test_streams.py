@@ -1,6 +1,6 @@
-"""Attach, exec, logs and copies: what flows between a client and a container.
+"""Attach, exec, logs and copies: streams between a client and a container.
 
-Next: `engine/bridge/pump.py`, which carries it.
+Next: `engine/bridge/pump.py`, which copies them.
 """
 
 import io
@@ -12,33 +12,33 @@ from typing import Any
 from tests.conformance.engines import IMAGE, Engine
 from tests.conformance.suite import Answers, on_both
 
-MUCH = 300_000  # bytes: more than any buffer on the way
+MUCH = 300_000  # bytes: more than any buffer between client and container
 
 
 def _hijack(engine: Engine, path: str, body: bytes = b"") -> tuple[str, socket.socket]:
-    """A connection that has become a stream, and the status line that made it one."""
+    """Upgrades a connection to a stream; returns the status line and the stream."""
     stream = engine.dial()
     head = (
         f"POST /v1.45{path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     stream.sendall(head.encode() + body)
-    said = b""
-    while not said.endswith(b"\r\n\r\n"):
+    response = b""
+    while not response.endswith(b"\r\n\r\n"):
         piece = stream.recv(1)
-        assert piece, f"{path} on {engine.name}: {said!r}"
-        said += piece
-    return said.decode().splitlines()[0], stream
+        assert piece, f"{path} on {engine.name}: {response!r}"
+        response += piece
+    return response.decode().splitlines()[0], stream
 
 
 def _drain(stream: socket.socket) -> bytes:
-    """All that comes until the other side ends."""
+    """Everything that is received until the other side closes."""
     with stream:
         return b"".join(iter(lambda: stream.recv(65536), b""))
 
 
 def _frames(stream: bytes) -> dict[str, str]:
-    """What came on each of the two streams of a container without a terminal."""
+    """Demultiplexes stdout and stderr of a container without a terminal."""
     found = {1: b"", 2: b""}
     while stream:
         kind, size = struct.unpack(">BxxxL", stream[:8])
@@ -68,8 +68,8 @@ def test_attach(engine: Engine, answer: Answers) -> None:
     engine.request("POST", "/containers/tty/start")
     answer("resize", engine.request("POST", "/containers/tty/resize?h=33&w=77").verdict)
     stream.sendall(b"typed\n")
-    said = _drain(stream).decode()
-    answer("tty output", [line for line in said.splitlines() if "got" in line or line == "typed"])
+    output = _drain(stream).decode()
+    answer("tty output", [line for line in output.splitlines() if "got" in line or line == "typed"])
     answer("not running", engine.docker("attach tty").all)
     answer("bad resize", engine.request("POST", "/containers/tty/resize?h=x&w=1").verdict)
 

@@ -15,15 +15,15 @@ SERVICE = ("service", "create", "--no-resolve-image", "--detach")
 
 
 def _running(engine: Engine, service: str, tasks: int) -> list[str]:
-    """The tasks of a service by state, when as many run as are to."""
+    """The states of a service's tasks, once the expected number of tasks runs."""
 
-    def ask() -> list[str]:
-        said = engine.docker(
+    def states() -> list[str]:
+        output = engine.docker(
             "service ps", service, "-f", "desired-state=running", "--format", "{{.CurrentState}}"
         )
-        return sorted(line.split()[0] for line in said.out.splitlines())
+        return sorted(line.split()[0] for line in output.out.splitlines())
 
-    return engine.eventually(ask, lambda states: states == ["Running"] * tasks)
+    return engine.eventually(states, lambda found: found == ["Running"] * tasks)
 
 
 @on_both
@@ -126,7 +126,7 @@ def _secrets_configs_and_jobs(engine: Engine, answer: Answers) -> None:
     def state() -> str:
         return engine.docker("service ps reads --format {{.CurrentState}}").out.partition(" ")[0]
 
-    answer("job: state", engine.eventually(state, lambda said: said in ("Complete", "Failed")))
+    answer("job: state", engine.eventually(state, lambda found: found in ("Complete", "Failed")))
     answer("job: logs", engine.docker("service logs --raw reads").all)
     answer("in use", engine.docker("secret rm hidden").all)
     overlay = engine.inspect("over", "networks")
@@ -134,7 +134,7 @@ def _secrets_configs_and_jobs(engine: Engine, answer: Answers) -> None:
     answer("attached", engine.docker("run --rm --network over", IMAGE, "ls", "/sys/class/net").all)
     engine.docker("service rm reads", ok=True)
     gone = engine.eventually(
-        lambda: engine.docker("secret rm hidden").all, lambda said: said["code"] == 0
+        lambda: engine.docker("secret rm hidden").all, lambda result: result["code"] == 0
     )
     answer("not in use", gone)
 
@@ -176,8 +176,8 @@ def _stack(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_what_a_swarm_runs(engine: Engine, answer: Answers) -> None:
-    """In one swarm, for each takes seconds to begin and to end."""
+def test_services_secrets_and_stacks(engine: Engine, answer: Answers) -> None:
+    """In one swarm, because each takes seconds to create and to leave."""
     engine.docker("swarm init", ok=True)
     try:
         _services(engine, answer)

@@ -1,4 +1,4 @@
-"""The account of the suite, after every scenario has run.
+"""The totals of the suite, after every scenario has run.
 
 Next: `differences.py`.
 """

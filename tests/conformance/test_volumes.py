@@ -1,4 +1,4 @@
-"""Volumes, and folders of this computer that containers have.
+"""Volumes, and bind mounts of this computer's folders.
 
 Next: `engine/shares/binds.py`.
 """
@@ -46,7 +46,7 @@ def test_volumes(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_folders_of_this_computer(engine: Engine, answer: Answers) -> None:
+def test_bind_mounts(engine: Engine, answer: Answers) -> None:
     folder = engine.folder("bound")
     (folder / "file").write_text("of the host")
     (folder / "below").mkdir(mode=0o750)
@@ -85,7 +85,7 @@ def test_folders_of_this_computer(engine: Engine, answer: Answers) -> None:
 
 
 @on_both
-def test_ways_to_name_a_folder(engine: Engine, answer: Answers) -> None:
+def test_options_that_mount_a_folder(engine: Engine, answer: Answers) -> None:
     folder = engine.folder("named")
     (folder / "file").write_text("of the host")
     (folder / "link").symlink_to("file")
@@ -128,10 +128,10 @@ def test_changes_from_both_sides(engine: Engine, answer: Answers) -> None:
 
     answer("first", look())
     (folder / "file").write_text("second, and longer")
-    answer("second", engine.eventually(look, lambda said: said.startswith("second")))
+    answer("second", engine.eventually(look, lambda text: text.startswith("second")))
     (folder / "next").write_text("replaced")
     (folder / "next").rename(folder / "file")
-    answer("replaced", engine.eventually(look, lambda said: said == "replaced"))
+    answer("replaced", engine.eventually(look, lambda text: text == "replaced"))
     engine.shell("runs", "echo inside > /in/file; rm -f /in/gone; touch /in/there", ok=True)
     answer("from inside", (folder / "file").read_text())
     answer("files", sorted(path.name for path in folder.iterdir()))
