@@ -1,1 +1,1 @@
-"""Fuzzers: hostile bytes for the real code, one module for each place that takes them."""
+"""Fuzzers: hostile bytes for the real code, one module for each interface that reads bytes."""

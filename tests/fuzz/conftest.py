@@ -10,7 +10,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from tests.fuzz.harness import Fuzz
 
-OVER = 600.0  # seconds beyond the budget: a failing input is made small
+OVER = 600.0  # seconds beyond the budget, for shrinking a failing input
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -21,8 +21,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_files_of_hypothesis() -> Iterator[None]:
-    """In the checkout."""
+def hypothesis_outside_the_checkout() -> Iterator[None]:
+    """Keeps hypothesis's files out of the checkout."""
     with tempfile.TemporaryDirectory(prefix="galley-") as folder:
         set_hypothesis_home_dir(folder)
         yield
@@ -32,7 +32,7 @@ def no_files_of_hypothesis() -> Iterator[None]:
 def fuzz(request: pytest.FixtureRequest) -> Iterator[Fuzz]:
     seed: int = request.config.getoption("fuzz_seed")
     made = Fuzz(request.config.getoption("fuzz_seconds"), seed)
-    logging.disable()  # pytest keeps all that is logged
+    logging.disable()  # pytest would keep all records in memory
     yield made
     logging.disable(logging.NOTSET)
     print(f"{made.count} inputs, from --fuzz-seed={seed}")  # noqa: T201  # shown with a failure

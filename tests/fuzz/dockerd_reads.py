@@ -1,9 +1,9 @@
-"""How dockerd reads requests: Go's net/http, gorilla/mux and encoding/json, written down again.
+"""How dockerd reads requests: Go's net/http, gorilla/mux and encoding/json, reimplemented.
 
-For the fuzzer of creations, which asks what dockerd would bind of what was let through. It shares
-no code with `engine.bridge`. Where Go refuses a request, nothing more is found: dockerd answers 400
-and hangs up. What else dockerd refuses later (types of fields that Galley does not read, modes,
-targets) is let pass. Next: `test_creations.py`.
+The fuzzer of creations uses it to find what dockerd would mount of a request that the bridge
+forwards. It shares no code with `engine.bridge`. If Go refuses a request, the stream ends there:
+dockerd answers 400 and closes. Errors that dockerd finds later (types of fields that Galley does
+not read, modes, targets) are not modelled. Next: `test_creations.py`.
 """
 
 import json
@@ -18,10 +18,10 @@ _ROUTE = re.compile(
     rb"(?:/v[0-9.]+)?/(containers/create|services/create|services/[^/]+/update)(?<!\n)"
 )
 _DEEP = re.compile(r"(\[{300,})(\]{300,})")
-_FOLDS = str.maketrans({"\u017f": "s", "\u212a": "k"})  # unicode.SimpleFold, of what is no ASCII
+_FOLDS = str.maketrans({"\u017f": "s", "\u212a": "k"})  # unicode.SimpleFold of non-ASCII letters
 _POINTERS = ("HostConfig", "ContainerSpec", "BindOptions")
 
-# Of the fields that Galley reads; "*" is any key of a map.
+# The shape of the fields that Galley reads; "*" is any key of a map.
 type _Shape = str | bool | float | list[_Shape] | dict[str, _Shape]
 _MOUNTS: _Shape = [
     {"Type": "", "Source": "", "Target": "", "BindOptions": {"CreateMountpoint": False}}
@@ -39,15 +39,15 @@ type Headers = dict[bytes, list[bytes]]
 
 
 class Refused(Exception):
-    """By Go."""
+    """Go refuses the request."""
 
 
 class _Object(list[tuple[str, object]]):
-    """A JSON object with all that it says, in its order."""
+    """A JSON object with all its members in order, also repeated ones."""
 
 
 def bind_sources(stream: bytes) -> Iterator[str]:
-    """What the creations in it bind of the machine."""
+    """The sources of bind mounts in the stream's create requests."""
     try:
         while stream:
             target, headers, stream, proto = _head(stream)
@@ -58,7 +58,7 @@ def bind_sources(stream: bytes) -> Iterator[str]:
         return
 
 
-# Of net/http
+# Like net/http
 
 
 def _line(data: bytes) -> tuple[bytes, bytes]:
@@ -69,11 +69,11 @@ def _line(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _head(data: bytes) -> tuple[bytes | None, Headers, bytes, bytes]:
-    """The path of a POST, decoded; None for all else."""
+    """Parses a head. The decoded path of a POST, or None; headers, rest, protocol."""
     first, data = _line(data.lstrip(b"\r\n"))
     words = first.split(b" ")
-    # Go takes any word for a method. The bridge reads on after capital letters only, for what is
-    # typed into a container must not wait until it is known to be no request.
+    # Go accepts any token as a method. The bridge accepts capital letters only, because input for a
+    # container must not be held back until it is known not to be a request.
     if len(words) != 3 or not re.fullmatch(rb"[A-Z]+", words[0]):
         raise Refused
     method, target, proto = words
@@ -117,11 +117,11 @@ def _body(headers: Headers, data: bytes, proto: bytes) -> tuple[bytes, bytes]:
             raise Refused
         return _chunks(data)
     lengths = {*headers.get(b"content-length", [b"0"])}
-    said = lengths.pop()
-    length = said.lstrip(b"0") or b"0"
-    if lengths or not said.isdigit() or len(length) > 18:
+    sent = lengths.pop()
+    length = sent.lstrip(b"0") or b"0"
+    if lengths or not sent.isdigit() or len(length) > 18:
         raise Refused
-    # Where it is cut short, what has come of it is read: a whole value is enough.
+    # A truncated body is read as far as it arrived: a complete JSON value is enough.
     return data[: int(length)], data[int(length) :]
 
 
@@ -144,7 +144,7 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
     return body, data
 
 
-# Of encoding/json
+# Like encoding/json
 
 
 def _sources(body: bytes, *, service: bool) -> Iterator[str]:
@@ -152,14 +152,14 @@ def _sources(body: bytes, *, service: bool) -> Iterator[str]:
     _check(document, _SERVICE if service else _CONTAINER)
     read = _Read(document)
     if service:
-        way: tuple[str, ...] = ("TaskTemplate", "ContainerSpec")
-    else:  # as before API 1.18, where there is none
-        way = ("HostConfig",) if read.is_there("HostConfig") else ()
-    for bind in [] if service else read.strings((*way, "Binds")):
+        path: tuple[str, ...] = ("TaskTemplate", "ContainerSpec")
+    else:  # without HostConfig, as before API 1.18
+        path = ("HostConfig",) if read.is_there("HostConfig") else ()
+    for bind in [] if service else read.strings((*path, "Binds")):
         source, colon, _ = bind.partition(":")
         if colon and source.startswith("/"):
             yield source
-    for mount in read.mounts((*way, "Mounts")):
+    for mount in read.mounts((*path, "Mounts")):
         kind = mount.get("Type", "").upper() or "BIND" if service else mount.get("Type")
         if kind in ("bind", "BIND") and mount.get("Source", "").startswith("/"):
             yield mount["Source"]
@@ -187,7 +187,7 @@ def _no_constant(_: str) -> float:
 
 
 def _check(value: object, shape: _Shape) -> None:
-    """Raises Refused for another type, as Go does in the end."""
+    """Raises Refused for a wrong type, as Go does after decoding."""
     if value is None:
         return
     if isinstance(shape, dict):
@@ -203,7 +203,7 @@ def _check(value: object, shape: _Shape) -> None:
 
 
 def _is_uint32(value: object) -> bool:
-    """Also what is no number."""
+    """Whether a number is a uint32; true for other types."""
     return not isinstance(value, float) or (value.is_integer() and 0 <= value < 1 << 32)
 
 
@@ -222,29 +222,29 @@ def _items(value: object) -> list[object]:
 
 
 class _Read:
-    """What Go's structs hold after a document: a later key adds to what an earlier one has said."""
+    """The content of Go's structs after decoding, where repeated keys are merged."""
 
     def __init__(self, document: object) -> None:
         self._document = document
 
     def is_there(self, name: str) -> bool:
-        """Whether a pointer is set in the end."""
+        """Whether a pointer is set after decoding."""
         return [None, *self._values(self._document, (name,))][-1] is not None
 
-    def strings(self, way: tuple[str, ...]) -> list[str]:
+    def strings(self, path: tuple[str, ...]) -> list[str]:
         held: list[str] = []
         size = 0
-        for value in self._values(self._document, way):
+        for value in self._values(self._document, path):
             size = len(items := _items(value))
-            held = [*held, *[""] * size] if items else []  # what a shorter list had left is found
+            held = [*held, *[""] * size] if items else []  # elements behind a shorter list are kept
             for at, one in enumerate(items):
                 held[at] = held[at] if one is None else _string(one)
         return held[:size]
 
-    def mounts(self, way: tuple[str, ...]) -> list[dict[str, str]]:
+    def mounts(self, path: tuple[str, ...]) -> list[dict[str, str]]:
         held: list[dict[str, str]] = []
         size = 0
-        for value in self._values(self._document, way):
+        for value in self._values(self._document, path):
             size = len(items := _items(value))
             held = [*held, *({} for _ in items[len(held) :])] if items else []
             for at, one in enumerate(items):
@@ -253,26 +253,26 @@ class _Read:
 
     def _fill(self, mount: dict[str, str], value: object) -> None:
         for name in ("Type", "Source"):
-            for said in self._values(value, (name,)):
-                if said is not None:
-                    mount[name] = _string(said)
-        for said in self._values(value, ("BindOptions", "CreateMountpoint")):
-            if not isinstance(said, bool | None):
+            for found in self._values(value, (name,)):
+                if found is not None:
+                    mount[name] = _string(found)
+        for found in self._values(value, ("BindOptions", "CreateMountpoint")):
+            if not isinstance(found, bool | None):
                 raise Refused
 
     def _values(
-        self, value: object, way: tuple[str, ...], *, pointer: bool = False
+        self, value: object, path: tuple[str, ...], *, pointer: bool = False
     ) -> Iterator[object]:
-        """All that is said at the end of `way`, in order. Null for a pointer on it is one for all
-        below it."""
-        if not way or (value is None and pointer):
+        """All values at `path`, in order. A null for a pointer on the path sets everything below it
+        to null."""
+        if not path or (value is None and pointer):
             yield value
             return
         if value is None:
             return
         for key, inner in _object(value):
-            if _folded(key) == _folded(way[0]):
-                yield from self._values(inner, way[1:], pointer=way[0] in _POINTERS)
+            if _folded(key) == _folded(path[0]):
+                yield from self._values(inner, path[1:], pointer=path[0] in _POINTERS)
 
 
 def _folded(key: str) -> str:

@@ -1,11 +1,11 @@
-"""A fuzzer's frame: inputs for so many seconds, and what holds for each of them whatever it is.
+"""The fuzzers' harness: runs a target for some seconds and checks the invariants of every input.
 
-A target is a function that takes bytes and raises where the product did something wrong. Its kept
-inputs (`corpus/TARGET/`) come first, then new ones from hypothesis's random bytes: whole inputs by
-the target's own grammar, and kept ones that were spoilt. Of every input we ask that no thread ends
-by an exception, that no thread and no descriptor is left, and that memory and CPU time stay within
-a bound. An input that fails is made as small as it can be, and written to the corpus: keep it with
-the repair. Linux only. Next: `conftest.py`, any target.
+A target is a function that takes bytes and raises if the product behaves wrongly. The inputs of its
+corpus (`corpus/TARGET/`) run first, then new ones from hypothesis's random bytes: inputs by the
+target's grammar, and mutations of the corpus. For every input, no thread may end by an exception,
+no thread or descriptor may leak, and memory and CPU time must stay within a bound. A failing input
+is shrunk and written to the corpus: commit it with the fix. Linux only. Next: `conftest.py`, any
+target.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
 CORPUS = Path(__file__).with_name("corpus")
-BATCH = 200  # inputs after which hypothesis begins anew, with another seed
+BATCH = 200  # inputs of one hypothesis run; the next one has another seed
 PATIENCE = 10.0  # seconds; only a failure waits so long
-MOST_CPU = 5.0  # seconds for one input; here the slowest takes a tenth
-MOST_MEMORY = 48 << 20  # bytes that one input may cost
-MOST_KEPT = 96 << 20  # bytes that a whole run may cost
-SPOILT = 8  # changes of a kept input at most
-SHRINKING = 20.0  # seconds in which an input that failed is made smaller
+MOST_CPU = 5.0  # seconds for one input; the slowest takes a tenth of it
+MOST_MEMORY = 48 << 20  # bytes that one input may allocate
+MOST_KEPT = 96 << 20  # bytes that a whole run may leak
+MUTATIONS = 8  # changes of a corpus input at most
+SHRINKING = 20.0  # seconds for shrinking a failing input
 ENTROPY = 384  # bytes that an input is made from
 
 type Target = Callable[[bytes], None]
@@ -44,7 +44,7 @@ class Hang(Exception):
 
 
 class Fuzz:
-    """Runs a target for `seconds`; the same `seed` and number of CPU cycles, the same inputs."""
+    """Runs a target for `seconds`. The same `seed` gives the same inputs in the same order."""
 
     def __init__(self, seconds: float, seed: int) -> None:
         self._seconds = seconds
@@ -54,12 +54,12 @@ class Fuzz:
     def __call__(
         self, name: str, target: Target, grammar: Grammar, words: Sequence[bytes] = (b"",)
     ) -> None:
-        """`words`: what kept inputs are spoilt with."""
+        """`words`: pieces to insert in corpus inputs."""
         until = time.monotonic() + self._seconds
-        kept = [file.read_bytes() for file in sorted((CORPUS / name).iterdir())]
-        assert kept, f"{CORPUS / name} is empty"
+        corpus = [file.read_bytes() for file in sorted((CORPUS / name).iterdir())]
+        assert corpus, f"{CORPUS / name} is empty"
         with Guard() as guard:
-            for data in kept:
+            for data in corpus:
                 self.count += 1
                 guard.check(target, data)
             before = guard.memory()
@@ -67,7 +67,7 @@ class Fuzz:
             def made(entropy: bytes) -> bytes:
                 source = Source(entropy)
                 if source.one_in(3):
-                    return spoilt(source, source.pick(kept), words)
+                    return mutated(source, source.pick(corpus), words)
                 return grammar(source)
 
             for number in itertools.count():
@@ -75,7 +75,7 @@ class Fuzz:
                     break
                 self._batch(name, lambda data: guard.check(target, data), made, number, until)
             grown = guard.memory() - before
-        assert grown < MOST_KEPT, f"{self.count} inputs cost {grown >> 20} MiB in the end"
+        assert grown < MOST_KEPT, f"{self.count} inputs leak {grown >> 20} MiB"
 
     def _batch(
         self,
@@ -129,8 +129,8 @@ def _keep(name: str, data: bytes) -> Path:
 
 
 class Source:
-    """Random bytes as choices. hypothesis finds and shrinks one block of bytes a hundred times as
-    fast as a hundred choices of its own; where they end, every choice is the first."""
+    """Makes choices from random bytes. hypothesis generates and shrinks one block of bytes a
+    hundred times as fast as a hundred choices of its own. At its end every choice is the first."""
 
     def __init__(self, entropy: bytes) -> None:
         self._entropy = entropy
@@ -157,9 +157,9 @@ class Source:
         return self.take(self.below(most + 1))
 
 
-def spoilt(source: Source, data: bytes, words: Sequence[bytes]) -> bytes:
-    """With pieces taken out, doubled and put in."""
-    for _ in range(source.below(SPOILT)):
+def mutated(source: Source, data: bytes, words: Sequence[bytes]) -> bytes:
+    """The input with pieces removed, doubled and inserted."""
+    for _ in range(source.below(MUTATIONS)):
         start = source.below(len(data) + 1)
         end = min(len(data), start + source.pick((0, 0, 1, 2, 4, 16, 256)))
         made = (source.pick(words), data[start:end] * 2, source.blob(4))
@@ -168,7 +168,7 @@ def spoilt(source: Source, data: bytes, words: Sequence[bytes]) -> bytes:
 
 
 class Guard:
-    """What is asked of every input, beside what its target asks."""
+    """Checks the invariants of every input, in addition to the target's own checks."""
 
     def __init__(self) -> None:
         self._died: list[threading.ExceptHookArgs] = []
@@ -184,41 +184,43 @@ class Guard:
 
     def check(self, target: Target, data: bytes) -> None:
         """Raises what the target raises, AssertionError, Hang."""
-        held = _held()
+        held = _threads_and_descriptors()
 
         def is_clear() -> bool:
-            """What the tests before have left behind may go meanwhile."""
-            return all(now <= then for now, then in zip(_held(), held, strict=True))
+            """Threads and descriptors of earlier tests may still end, so less is fine."""
+            return all(
+                now <= then for now, then in zip(_threads_and_descriptors(), held, strict=True)
+            )
 
-        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory is now, proc(5)
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak of memory, proc(5)
         before = self.memory()
         try:
             with _limited():
                 target(data)
         except BaseException:
-            with suppress(AssertionError):  # what is about to end is not the next input's
+            with suppress(AssertionError):  # threads that still end do not count for the next input
                 wait_until(is_clear, seconds=0.5)
             raise
         grown = _status("VmHWM") - before
-        wait_until(is_clear, lambda: f"{_held()} instead of {held}")
+        wait_until(is_clear, lambda: f"{_threads_and_descriptors()} instead of {held}")
         if self._died:
             died = self._died[:]
             self._died.clear()
             raise AssertionError(f"a thread ended by {died[0].exc_value!r}") from died[0].exc_value
-        assert grown < MOST_MEMORY, f"one input costs {grown >> 20} MiB"
+        assert grown < MOST_MEMORY, f"one input allocates {grown >> 20} MiB"
 
     def memory(self) -> int:
         return _status("VmRSS")
 
 
 def wait_until(
-    what: Callable[[], bool], said: Callable[[], str] = lambda: "", seconds: float = PATIENCE
+    holds: Callable[[], bool], detail: Callable[[], str] = lambda: "", seconds: float = PATIENCE
 ) -> None:
-    """Look until it is so; a deadline that only a failure reaches."""
+    """Polls a condition; only a failure reaches the deadline."""
     until = time.monotonic() + seconds
     tick = threading.Event()
-    while not what():
-        assert time.monotonic() < until, f"not within {seconds:g} s: {said()}"
+    while not holds():
+        assert time.monotonic() < until, f"not within {seconds:g} s: {detail()}"
         tick.wait(0.0005)
 
 
@@ -228,7 +230,7 @@ def join(*threads: threading.Thread) -> None:
         assert not thread.is_alive(), f"{thread.name} does not end"
 
 
-def _held() -> tuple[int, int]:
+def _threads_and_descriptors() -> tuple[int, int]:
     """Threads and descriptors of this process."""
     return threading.active_count(), len(os.listdir("/proc/self/fd"))
 

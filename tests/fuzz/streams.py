@@ -1,17 +1,17 @@
-"""A stream that says what a fuzzer has made up. Next: targets."""
+"""A stream with a scripted peer, for fuzz targets. Next: targets."""
 
 from collections.abc import Iterator
 
 BLOCK = 64 * 1024
-ENDLESS = 1024  # blocks that follow, of one who never ends
+ENDLESS = 1024  # blocks of an endless peer
 
 
-class Fed:
-    """A `vm.guest.protocol.Stream`: it sends the given bytes, and keeps what it receives."""
+class ScriptedStream:
+    """A `vm.guest.protocol.Stream` that yields the given bytes and records what is sent to it."""
 
     def __init__(self, data: bytes, *, piece: int = BLOCK, tail: bytes = b"") -> None:
-        """In pieces of so many bytes; then ENDLESS blocks of `tail`."""
-        self.told = bytearray()
+        """Yields pieces of `piece` bytes, then ENDLESS blocks of `tail`."""
+        self.received = bytearray()
         self.is_closed = False
         self._pieces = self._cut(data, piece, (tail * BLOCK)[:BLOCK])
         self._rest = b""
@@ -34,7 +34,7 @@ class Fed:
     def sendall(self, data: bytes) -> None:
         if self.is_closed:
             raise ConnectionResetError("closed")
-        self.told += data
+        self.received += data
 
     def shutdown_write(self) -> None: ...
 

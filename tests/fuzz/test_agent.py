@@ -1,7 +1,7 @@
-"""Answers of a hostile guest to the client of its agent.
+"""Answers of a hostile guest to the client of the guest agent.
 
-The first byte of an input chooses what is asked, and whether the guest ever ends; the rest is what
-it says. Only MachineError may come of it, which GuestUnreachable is one of. Next:
+The first byte of an input chooses the request, and whether the answer is endless; the rest is the
+answer. Only MachineError may be raised, which includes GuestUnreachable. Next:
 `vm/guest/agent.py`.
 """
 
@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from tests.fuzz.harness import Fuzz, Source
-from tests.fuzz.streams import Fed
+from tests.fuzz.streams import ScriptedStream
 from vm.errors import GuestUnreachable, MachineError
 from vm.guest import agent
 from vm.guest.agent import GuestAgent
 
-ASKED = (
+REQUESTS = (
     "memory",
     "disk",
     "trim",
@@ -41,10 +41,10 @@ def answers(source: Source) -> bytes:
 
 def target(data: bytes) -> None:
     which = data[0] if data else 0
-    stream = Fed(data[1:], piece=1 + which % 7, tail=b"x" if which > 200 else b"")
-    asked = getattr(GuestAgent(lambda path: stream), ASKED[which % len(ASKED)])
+    stream = ScriptedStream(data[1:], piece=1 + which % 7, tail=b"x" if which > 200 else b"")
+    request = getattr(GuestAgent(lambda path: stream), REQUESTS[which % len(REQUESTS)])
     with contextlib.suppress(MachineError):
-        found = asked()
+        found = request()
         if isinstance(found, agent.Watch):
             with contextlib.suppress(GuestUnreachable):
                 while True:

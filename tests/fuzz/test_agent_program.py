@@ -1,8 +1,8 @@
 """Frames of a broken host, for the guest's end of the agent stream.
 
-The program is the guest's own, compiled with checks of memory and undefined behaviour. An input is
-what the host sends after its hello. Whatever that is, the program goes on: it answers the next
-hello, sends no more than it has credit for, and leaves no process. Next: `relay.c`, `targets.h`.
+The program is the guest's own, compiled with sanitizers. An input is the host's data after its
+hello. For every input, the program survives: it answers the next hello, sends no more than its
+credit, and leaves no process. Next: `relay.c`, `targets.h`.
 """
 
 import re
@@ -36,14 +36,14 @@ TARGETS = (
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
-    """Its sshd sends back what it receives."""
+    """The agent's port; its sshd is `cat`, which echoes."""
     made = Port(build_agent(tmp_path_factory.mktemp("agent")), "/bin/cat")
     yield made
     made.close()
 
 
 def frames(source: Source) -> bytes:
-    """Mostly right ones: what is wrong ends the session."""
+    """Mostly valid frames, because an invalid one ends the session."""
     return b"".join(source.some(12, lambda: _frame(source)))
 
 
@@ -69,27 +69,27 @@ def _frame(source: Source) -> bytes:
 
 
 def credit(data: bytes) -> int:
-    """At least all that `data` may grant to one channel."""
+    """An upper bound of the credit that `data` grants to one channel."""
     pattern = re.compile(re.escape(NUMBER.pack(Kind.CREDIT)) + b"....(....)", re.DOTALL)
     granted = [int.from_bytes(number, "little") for number in pattern.findall(data)]
     return WINDOW + sum(min(WINDOW, number) for number in granted)
 
 
-def check(said: bytes, allowed: int) -> None:
-    """Of the session's frames, until what is none."""
+def check(output: bytes, allowed: int) -> None:
+    """Checks the session's frames, up to the first invalid one."""
     sent: dict[int, int] = defaultdict(int)
-    while len(said) >= HEAD.size:
-        session, number, kind, length = HEAD.unpack_from(said)
-        if session != SESSION or len(said) < HEAD.size + length + NUMBER.size:
+    while len(output) >= HEAD.size:
+        session, number, kind, length = HEAD.unpack_from(output)
+        if session != SESSION or len(output) < HEAD.size + length + NUMBER.size:
             return
         assert kind in list(Kind)
         assert length <= LARGEST
-        assert NUMBER.unpack_from(said, HEAD.size + length)[0] == SESSION
+        assert NUMBER.unpack_from(output, HEAD.size + length)[0] == SESSION
         if kind == Kind.DATA:
             sent[number] += length
             assert length > 0
             assert sent[number] <= allowed
-        said = said[HEAD.size + length + NUMBER.size :]
+        output = output[HEAD.size + length + NUMBER.size :]
 
 
 def test_agent_program(fuzz: Fuzz, port: Port) -> None:
@@ -98,9 +98,9 @@ def test_agent_program(fuzz: Fuzz, port: Port) -> None:
 
     def target(data: bytes) -> None:
         port.exchange(ZEROS + FIRST, FIRST + VERSION)
-        said = port.exchange(data + ZEROS + NEXT, NEXT)
+        output = port.exchange(data + ZEROS + NEXT, NEXT)
         assert port.agent.poll() is None
-        check(said, credit(data))
+        check(output, credit(data))
         wait_until(lambda: not children.read_text())
 
     words = [NUMBER.pack(SESSION), *TARGETS, *(NUMBER.pack(kind) for kind in Kind), MAGIC]

@@ -1,8 +1,8 @@
 """Frames of a hostile guest, for the agent stream.
 
-An input is what the guest sends after its greeting, which never changes here. Two connections are
-dialled before: of one everything is read, of the other nothing. Bounds are small, so that small
-inputs reach them. Next: `vm/guest/stream/`.
+An input is the guest's data after its hello, which is fixed here. Two connections are open: one is
+read to the end, the other is never read. Bounds are small, so that small inputs reach them.
+Next: `vm/guest/stream/`.
 """
 
 import contextlib
@@ -43,9 +43,9 @@ def frame(session: int, number: int, kind: int, data: bytes, length: int, end: i
 
 
 def frames(source: Source) -> bytes:
-    """Mostly right ones: what is wrong ends the stream."""
-    said = [frame(SESSION, number, Kind.OPENED, b"", 0, SESSION) for number in (WHOLE, UNREAD)]
-    return b"".join([*said, *source.some(16, lambda: _frame(source))])
+    """Mostly valid frames, because an invalid one ends the stream."""
+    opened = [frame(SESSION, number, Kind.OPENED, b"", 0, SESSION) for number in (WHOLE, UNREAD)]
+    return b"".join([*opened, *source.some(16, lambda: _frame(source))])
 
 
 def _frame(source: Source) -> bytes:
@@ -66,7 +66,7 @@ def _frame(source: Source) -> bytes:
 
 
 def expected(data: bytes) -> dict[int, bytes]:
-    """Of each connection, the data that may be passed on: the protocol, read without a thread."""
+    """The data of each connection: a second decoder of the protocol, without threads."""
     found: dict[int, bytes] = defaultdict(bytes)
     while len(data) >= HEAD.size:
         session, number, kind, length = HEAD.unpack_from(data)
@@ -82,7 +82,7 @@ def expected(data: bytes) -> dict[int, bytes]:
 
 
 class Reader:
-    """One that dials, in a thread of its own. Only OSError may end it."""
+    """A client of one connection, in its own thread. It may end by OSError only."""
 
     def __init__(self, stream: AgentStream, *, reads: bool) -> None:
         self.got = b""

@@ -1,7 +1,7 @@
 """Answers and events of a hostile dockerd to the supervisor itself.
 
-The first byte of an input chooses what was asked, the rest is the whole answer. Only HttpError may
-come of it; what is taken for a port or an address is one. Next: `engine/dockerapi/http.py`,
+The first byte of an input chooses the request, the rest is the whole answer. Only HttpError may be
+raised, and every port and address taken from an answer is valid. Next: `engine/dockerapi/http.py`,
 `engine/ports/published_spec.py`.
 """
 
@@ -23,7 +23,7 @@ from engine.ports.published_spec import (
 )
 from engine.ports.services import Services, ServiceSpec
 from tests.fuzz.harness import Fuzz, Source
-from tests.fuzz.streams import Fed
+from tests.fuzz.streams import ScriptedStream
 from tests.unit.engine.admission.making import NoStarts, admission
 from vm.errors import NotShared
 from vm.types import Forward
@@ -60,13 +60,13 @@ HEADS = (
 
 def target(data: bytes) -> None:
     which = data[0] if data else 0
-    stream = Fed(data[1:], piece=1 + which % 50, tail=b"x" if which > 240 else b"")
+    stream = ScriptedStream(data[1:], piece=1 + which % 50, tail=b"x" if which > 240 else b"")
     with contextlib.suppress(HttpError):
-        ASKING[which % len(ASKING)](stream)
+        REQUESTS[which % len(REQUESTS)](stream)
     assert stream.is_closed
 
 
-def _containers(stream: Fed) -> None:
+def _containers(stream: ScriptedStream) -> None:
     found = get_json(lambda: stream, "/containers/json", list[Container])
     ports = ports_to_publish(found, {}, DEFAULT)
     _check_forwards(port.forward for port in ports)
@@ -77,28 +77,28 @@ def _containers(stream: Fed) -> None:
         assert isinstance(container.addresses, tuple)
 
 
-def _asked(stream: Fed) -> None:
-    asked = get_json(lambda: stream, "/containers/a/json", InspectedContainer)
-    _check_forwards(fixed_forwards(asked, DEFAULT))
-    for port, _, binding in asked.bindings():
+def _inspected(stream: ScriptedStream) -> None:
+    inspected = get_json(lambda: stream, "/containers/a/json", InspectedContainer)
+    _check_forwards(fixed_forwards(inspected, DEFAULT))
+    for port, _, binding in inspected.bindings():
         assert 0 < port <= 65535
         assert len(binding.range) <= 65535
-    running = Container(Id=asked.Id)
+    running = Container(Id=inspected.Id)
     _check_forwards(
-        port.forward for port in ports_to_publish([running], {asked.Id: asked}, DEFAULT)
+        port.forward for port in ports_to_publish([running], {inspected.Id: inspected}, DEFAULT)
     )
-    assert all(isinstance(folder, str) for folder in (*asked.folders, *asked.made))
+    assert all(isinstance(folder, str) for folder in (*inspected.folders, *inspected.made))
 
 
-def _events(stream: Fed) -> None:
+def _events(stream: ScriptedStream) -> None:
     with contextlib.ExitStack() as ended:
         streams = iter([stream])
         ended.callback(stream.close)
-        watch = EngineWatch(lambda: next(streams, None) or Fed(b""))
+        watch = EngineWatch(lambda: next(streams, None) or ScriptedStream(b""))
         watch._follow_once()
 
 
-def _services(stream: Fed) -> None:
+def _services(stream: ScriptedStream) -> None:
     services = Services(lambda: stream)
     with services.expected():
         found = services.current(())
@@ -108,7 +108,7 @@ def _services(stream: Fed) -> None:
     stream.close()
 
 
-def _spec(stream: Fed) -> None:
+def _spec(stream: ScriptedStream) -> None:
     body = b"".join(itertools.islice(iter(lambda: stream.recv(1 << 16), b""), 99))
     with contextlib.suppress(NotShared):
         admission(starts=Serving()).create_service(body)
@@ -120,13 +120,13 @@ class Serving(NoStarts):
         _check_forwards(spec.forwards(DEFAULT))
 
 
-def _pong(stream: Fed) -> None:
+def _pong(stream: ScriptedStream) -> None:
     headers = ping_headers(lambda: stream)
     assert not headers or headers.endswith(b"\r\n")
 
 
-ASKING: tuple[Callable[[Fed], None], ...] = (
-    *(_containers, _containers, _asked, _asked, _events, _services, _spec, _pong),
+REQUESTS: tuple[Callable[[ScriptedStream], None], ...] = (
+    *(_containers, _containers, _inspected, _inspected, _events, _services, _spec, _pong),
 )
 
 
@@ -139,15 +139,15 @@ def _check_forwards(forwards: Iterable[Forward]) -> None:
         assert " " not in forward.host_address
 
 
-# What dockerd says
+# Answers of dockerd
 
 
 def answer(source: Source) -> bytes:
     which = source.take(1)
-    if which[0] % len(ASKING) == ASKING.index(_spec):
+    if which[0] % len(REQUESTS) == REQUESTS.index(_spec):
         return which + _value(source, 4)
     lines = [_shaped(source) if source.one_in(2) else _value(source, 5)]
-    if which[0] % len(ASKING) == ASKING.index(_events):
+    if which[0] % len(REQUESTS) == REQUESTS.index(_events):
         lines += source.some(3, lambda: _value(source, 3))
     elif source.one_in(2):
         lines = [b"[%s]" % lines[0]]
@@ -162,7 +162,7 @@ def answer(source: Source) -> bytes:
 
 
 def _shaped(source: Source) -> bytes:
-    """As dockerd would say it, but for the values."""
+    """An answer with dockerd's structure and made-up values."""
 
     def some() -> bytes:
         if source.one_in(12):

@@ -1,8 +1,8 @@
 """Hostile archives: of a container's files, of a saved image, of a volume on this computer.
 
-The first byte of an input says what reads it, the rest is the archive; it may be followed by zeros
-without end. Only what the callers turn into a sentence may come of it. Nothing is unpacked outside
-of the folder, and an archive is never in memory as a whole. Next: `engine/docker/tar.py`.
+The first byte of an input chooses the reader, the rest is the archive; endless zeros may follow it.
+Only GalleyError may be raised. Nothing is unpacked outside of the folder, and an archive is never
+in memory as a whole. Next: `engine/docker/tar.py`.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from engine.docker import archive, files, layers, tar
 from engine.docker.transfers import using
 from engine.docker.types import FileEntry
 from tests.fuzz.harness import Fuzz, Source
-from tests.fuzz.streams import Fed
+from tests.fuzz.streams import ScriptedStream
 from vm.errors import GalleyError
 
 TYPES = (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE)
@@ -60,7 +60,7 @@ VALUES = (
 
 
 class Place:
-    """A folder to unpack in, and what is beside it."""
+    """A folder to unpack in, and a file beside it that must not change."""
 
     def __init__(self, folder: Path) -> None:
         self.inside = folder / "inside"
@@ -85,7 +85,7 @@ class Place:
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    """In memory: it is made some hundred times a second."""
+    """In memory, because the folder is created some hundred times a second."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         yield Place(Path(folder))
 
@@ -98,7 +98,7 @@ def target(place: Place) -> Callable[[bytes], None]:
     def run(data: bytes) -> None:
         which = data[0] if data else 0
         place.renew()
-        stream = Fed(data[1:], piece=1000, tail=b"\0" if which > 230 else b"")
+        stream = ScriptedStream(data[1:], piece=1000, tail=b"\0" if which > 230 else b"")
         with contextlib.suppress(GalleyError):
             readers[which % len(readers)](iter(lambda: stream.recv(1 << 20), b""), place.inside)
         place.check()
@@ -127,7 +127,7 @@ def _first(pieces: Iterator[bytes], folder: Path) -> None:
 
 
 def _layer(pieces: Iterator[bytes], folder: Path) -> None:
-    """That of the first blob or layer.tar, whatever it is."""
+    """Reads the first blob or layer.tar, whatever its content is."""
     with archive.whole("/x"):
         _check_rows(layers.files(pieces, "sha256:" + hashlib.sha256(b"").hexdigest()))
 
@@ -150,10 +150,10 @@ def _check_rows(rows: tuple[FileEntry, ...]) -> None:
     for row in rows:
         assert row.kind in ("file", "folder", "link", "other", "deleted")
         assert row.size >= 0
-        assert row.modified == row.modified  # no number that is none
+        assert row.modified == row.modified  # not NaN
 
 
-# What a hostile dockerd sends
+# Archives of a hostile dockerd
 
 
 def made(source: Source) -> bytes:
@@ -165,9 +165,9 @@ def made(source: Source) -> bytes:
 
 
 def _archive(source: Source, depth: int) -> bytes:
-    held = io.BytesIO()
+    buffer = io.BytesIO()
     form = source.pick((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT))
-    with tarfile.open(fileobj=held, mode="w", format=form, errors="surrogateescape") as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=form, errors="surrogateescape") as archive:
         for _ in range(source.below(7)):
             member = _member(source)
             content = source.blob(20)
@@ -176,9 +176,9 @@ def _archive(source: Source, depth: int) -> bytes:
                 if source.one_in(2):
                     content = gzip.compress(content, 1, mtime=0)
             member.size = len(content) if member.isreg() else source.pick((0, 0, 0, 512, 1 << 33))
-            with contextlib.suppress(ValueError):  # what that form cannot say
+            with contextlib.suppress(ValueError):  # a field that this format cannot hold
                 archive.addfile(member, io.BytesIO(content) if member.isreg() else None)
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 def _member(source: Source) -> tarfile.TarInfo:

@@ -1,8 +1,8 @@
-"""A hostile client and a hostile dockerd at the two ends of a connection that the bridge carries.
+"""A hostile client and a hostile dockerd at the two ends of a bridged connection.
 
-An input is what both say, with MIDDLE between. Every byte goes on as it came, however it is cut;
-neither a head nor a chunk without an end fills memory. What admission finds in a creation is not
-asked here, but in `test_creations.py`. Next: `engine/bridge/pump.py`.
+An input is the data of both, with MIDDLE between. Every byte is forwarded unchanged, however the
+data is split; an endless head or chunk does not fill memory. `test_creations.py` tests admission.
+Next: `engine/bridge/pump.py`.
 """
 
 import re
@@ -12,12 +12,12 @@ from engine.bridge.activity import NULL_MONITOR
 from engine.bridge.pump import NoAdmission, Pump
 from engine.bridge.requests import Requests
 from tests.fuzz.harness import PATIENCE, Fuzz, Source
-from tests.fuzz.streams import BLOCK, ENDLESS, Fed
-from tests.fuzz.test_creations import Quiet
+from tests.fuzz.streams import BLOCK, ENDLESS, ScriptedStream
+from tests.fuzz.test_creations import CreationsOnly
 from vm.errors import NotShared
 
 MIDDLE = b"\0middle\0"
-WITHOUT_END = b"\0endless"  # at the end of an input: dockerd's last byte comes again and again
+WITHOUT_END = b"\0endless"  # at the end of an input: dockerd repeats its last byte
 ASKED = b"Expect: 100-continue\r\n"
 EXPECT = re.compile(rb"(?im)^expect:[^\n]*\n([ \t][^\n]*\n)*")  # may be left out
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # may come before any answer
@@ -50,8 +50,8 @@ ANSWERS = (
 )
 
 
-class Client(Fed):
-    """Every third block of what it is sent has to wait. `is_done`: it has nothing more to say."""
+class Client(ScriptedStream):
+    """A client. `is_done`: it has sent everything."""
 
     def __init__(self, data: bytes, piece: int) -> None:
         super().__init__(data, piece=piece)
@@ -68,9 +68,9 @@ class Client(Fed):
         return self.recv(limit)
 
     def sendall(self, data: bytes) -> None:
-        """No more is kept than shows whether it is right."""
+        """Records only the first block, which the target compares."""
         self.count += len(data)
-        if len(self.told) < BLOCK:
+        if len(self.received) < BLOCK:
             super().sendall(data)
 
     def send_now(self, data: bytes) -> int:
@@ -82,8 +82,8 @@ class Client(Fed):
         self.is_done.set()
 
 
-class Dockerd(Fed):
-    """Says nothing until the client has said all."""
+class Dockerd(ScriptedStream):
+    """Sends nothing until the client has sent everything."""
 
     def __init__(self, data: bytes, client: Client, tail: bytes) -> None:
         super().__init__(data, piece=97, tail=tail)
@@ -103,52 +103,52 @@ class Dockerd(Fed):
 
 
 def conversation(source: Source) -> bytes:
-    asked = source.pick((b"", LINES[0] + b"\r\n", LINES[1] + b"\r\n"))
-    said = b"".join(source.some(14, lambda: source.pick((*LINES, source.blob()))))
+    first = source.pick((b"", LINES[0] + b"\r\n", LINES[1] + b"\r\n"))
+    lines = b"".join(source.some(14, lambda: source.pick((*LINES, source.blob()))))
     begun = source.pick((b"", HEAD, HEAD))
     answer = b"".join(source.some(10, lambda: source.pick((*ANSWERS, source.blob()))))
-    return asked + said + MIDDLE + begun + answer + (WITHOUT_END if source.one_in(12) else b"")
+    return first + lines + MIDDLE + begun + answer + (WITHOUT_END if source.one_in(12) else b"")
 
 
 def target(data: bytes) -> None:
-    said, _, answer = data.partition(MIDDLE)
-    is_refused = _check_cuts(said)
+    sent, _, answer = data.partition(MIDDLE)
+    is_refused = _check_splits(sent)
     is_endless = answer.endswith(WITHOUT_END)
     answer = answer.removesuffix(WITHOUT_END)
-    client = Client(said, 1 + len(said) % 100)
+    client = Client(sent, 1 + len(sent) % 100)
     dockerd = Dockerd(answer, client, (answer[-1:] or b"x") if is_endless else b"")
     pump = Pump(client, dockerd, NoAdmission(), NULL_MONITOR)
     pump.run("upward")
     assert client.is_closed
     assert dockerd.is_closed
-    assert _plain(said).startswith(_plain(bytes(dockerd.told)))
+    assert _plain(sent).startswith(_plain(bytes(dockerd.received)))
     if is_refused:
-        return  # at any time, also before an answer
-    told = bytes(client.told).replace(CONTINUE, b"")
-    assert told.startswith(answer.replace(CONTINUE, b"")[:BLOCK])
+        return  # the refusal may come before any answer
+    received = bytes(client.received).replace(CONTINUE, b"")
+    assert received.startswith(answer.replace(CONTINUE, b"")[:BLOCK])
     assert client.count >= len(answer) + is_endless * BLOCK * ENDLESS
 
 
-def _check_cuts(said: bytes) -> bool:
-    """Whether a creation is refused, which is too long."""
-    whole = _passed(said, len(said) or 1)
-    assert _passed(said, 1) == whole == _passed(said, 7)
-    assert whole is None or _plain(said).startswith(whole)
+def _check_splits(sent: bytes) -> bool:
+    """Whether the input is refused, because a create request is too long."""
+    whole = _forwarded(sent, len(sent) or 1)
+    assert _forwarded(sent, 1) == whole == _forwarded(sent, 7)
+    assert whole is None or _plain(sent).startswith(whole)
     return whole is None
 
 
-def _passed(said: bytes, size: int) -> bytes | None:
-    """What goes on; None where something is refused."""
-    requests = Requests(Quiet(NoAdmission()), lambda said: None)
-    pieces = (said[at : at + size] for at in range(0, len(said), size))
+def _forwarded(sent: bytes, size: int) -> bytes | None:
+    """The forwarded data; None if a request is refused."""
+    requests = Requests(CreationsOnly(NoAdmission()), lambda data: None)
+    pieces = (sent[at : at + size] for at in range(0, len(sent), size))
     try:
         return _plain(b"".join(map(requests.feed, pieces)) + requests.rest())
     except NotShared:
         return None
 
 
-def _plain(said: bytes) -> bytes:
-    return EXPECT.sub(b"", said)
+def _plain(data: bytes) -> bytes:
+    return EXPECT.sub(b"", data)
 
 
 def test_bridge(fuzz: Fuzz) -> None:

@@ -1,8 +1,8 @@
 """Hostile bytes on the control socket, without the key and with it.
 
-The first byte of an input says whether its sender has the key; the rest is sent as it is. A session
-ends with its client, and nothing of it stays; whoever has the key gets answers, none of which is a
-mistake of our own. Next: `engine/control/session.py`.
+The first byte of an input chooses whether the client has the key; the rest is sent unchanged. A
+session ends with its client and leaves no thread. A client with the key gets valid answers, and no
+request causes an internal error. Next: `engine/control/session.py`.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 
 def target(
-    home: Home, engine: ScriptedEngine, mistakes: list[BaseException | None]
+    home: Home, engine: ScriptedEngine, internal_errors: list[BaseException | None]
 ) -> Callable[[bytes], None]:
     key = read_key(home)
     assert key is not None
@@ -64,11 +64,11 @@ def target(
             for message in _messages(_all_of(side)):
                 if data[:1] == b"K":
                     decode(message)
-        wait_until(lambda: threading.active_count() == threads)  # those of its requests
+        wait_until(lambda: threading.active_count() == threads)  # the threads of its requests
         engine.calls.clear()
-        made = mistakes[:]
-        mistakes.clear()
-        assert not made, made
+        found = internal_errors[:]
+        internal_errors.clear()
+        assert not found, found
 
     return run
 
@@ -83,23 +83,23 @@ def _greet(side: socket.socket, key: bytes) -> None:
 
 
 def _all_of(side: socket.socket) -> bytes:
-    said = bytearray()
+    received = bytearray()
     with contextlib.suppress(ConnectionResetError):
         while data := side.recv(1 << 16):
-            said += data
-    return bytes(said)
+            received += data
+    return bytes(received)
 
 
-def _messages(said: bytes) -> list[bytes]:
-    """Whole ones."""
+def _messages(data: bytes) -> list[bytes]:
+    """The complete messages."""
     found = []
-    while len(said) >= 4 and len(said) - 4 >= (size := struct.unpack_from(">i", said)[0]) >= 0:
-        found.append(said[4 : 4 + size])
-        said = said[4 + size :]
+    while len(data) >= 4 and len(data) - 4 >= (size := struct.unpack_from(">i", data)[0]) >= 0:
+        found.append(data[4 : 4 + size])
+        data = data[4 + size :]
     return found
 
 
-# What a client sends
+# Messages of a client
 
 
 def conversation(source: Source) -> bytes:
@@ -108,11 +108,11 @@ def conversation(source: Source) -> bytes:
 
 
 def _message(source: Source) -> bytes:
-    said = source.blob(40) if source.one_in(8) else _request(source)
+    message = source.blob(40) if source.one_in(8) else _request(source)
     if source.one_in(20):
-        said = source.pick((b"#CHALLENGE#", b"#WELCOME#", b"#FAILURE#")) + b"{md5}" + said
-    size = len(said) if not source.one_in(30) else source.pick((-1, -9, 1 << 30, 70_000))
-    return struct.pack(">i", size) + said
+        message = source.pick((b"#CHALLENGE#", b"#WELCOME#", b"#FAILURE#")) + b"{md5}" + message
+    size = len(message) if not source.one_in(30) else source.pick((-1, -9, 1 << 30, 70_000))
+    return struct.pack(">i", size) + message
 
 
 def _request(source: Source) -> bytes:
@@ -135,8 +135,10 @@ def _param(source: Source, names: Sequence[bytes]) -> bytes:
 
 
 def test_control(fuzz: Fuzz, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    mistakes: list[BaseException | None] = []
-    monkeypatch.setattr(dispatch.log, "exception", lambda *words: mistakes.append(sys.exception()))
+    internal_errors: list[BaseException | None] = []
+    monkeypatch.setattr(
+        dispatch.log, "exception", lambda *words: internal_errors.append(sys.exception())
+    )
     engine = ScriptedEngine()
     engine.go.set()
     settings = SettingsStore(home, HostSize(4, 16 * 2**30))
@@ -144,6 +146,6 @@ def test_control(fuzz: Fuzz, home: Home, monkeypatch: pytest.MonkeyPatch) -> Non
     server.open()
     try:
         words = [*VALUES, *SETTINGS, b"#CHALLENGE#{sha256}", b"\xff\xff\xff\xff"]
-        fuzz("control", target(home, engine, mistakes), conversation, words)
+        fuzz("control", target(home, engine, internal_errors), conversation, words)
     finally:
         server.close()

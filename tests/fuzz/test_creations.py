@@ -1,8 +1,8 @@
-"""Creations of containers and services: dockerd binds of this host only what is shared.
+"""Create requests of containers and services: dockerd mounts shared folders of the host only.
 
-An input is what a client sends. What goes on to dockerd is read again as dockerd does it, and every
-folder that it would bind has to be in a share, or one that the machine has of its own. A request
-may be refused by NotShared only. Next: `dockerd_reads.py`, `engine/shares/binds.py`.
+An input is a client's data. Everything that is forwarded to dockerd is decoded as dockerd does it,
+and every bind mount's source must be in a share, or a folder of the machine itself. Only NotShared
+may refuse a request. Next: `dockerd_reads.py`, `engine/shares/binds.py`.
 """
 
 import os
@@ -24,7 +24,7 @@ from vm.errors import NotShared
 from vm.host import private_folders
 from vm.types import Share
 
-SHARED = b"/tmp/THESHARE"  # in an input: the folder that is shared, whose name is as long
+SHARED = b"/tmp/THESHARE"  # in an input: stands for the shared folder, whose path is as long
 SOURCES = (
     *(SHARED + below for below in (b"", b"/sub", b"/../secret", b"/out", b"/home", b"/back")),
     *(SHARED + below for below in (b"/\\u0000", b"/\xff", b"/sub/../../secret", b":", b"/%63")),
@@ -35,8 +35,8 @@ TARGETS = (b"/containers/create", b"/v1.45/containers/create", b"/services/creat
 MORE_TARGETS = (b"/services/a/update?version=1", b"/containers/create?name=a", b"/_ping")
 
 
-class Quiet:
-    """A `Handler` that knows of creations only."""
+class CreationsOnly:
+    """A `Handler` that handles create requests and ignores all others."""
 
     def __init__(self, admission: Admission) -> None:
         self.create_container = admission.create_container
@@ -69,21 +69,21 @@ def sharing(tmp_path: Path) -> Iterator[Sharing]:
 def target(sharing: Sharing) -> Callable[[bytes], None]:
     root = sharing.shares[0].host_path
 
-    handler = Quiet(admission(sharing, {"HTTP_PROXY": "http://proxy:1"}))
+    handler = CreationsOnly(admission(sharing, {"HTTP_PROXY": "http://proxy:1"}))
 
     def run(data: bytes) -> None:
-        requests = Requests(handler, lambda said: None)
+        requests = Requests(handler, lambda data: None)
         try:
             passed = requests.feed(data.replace(SHARED, root.encode())) + requests.rest()
         except NotShared:
             return
         for source in bind_sources(passed):
-            assert _is_right(source, root), f"dockerd binds {source!r}"
+            assert _is_allowed(source, root), f"dockerd mounts {source!r}"
 
     return run
 
 
-def _is_right(source: str, root: str) -> bool:
+def _is_allowed(source: str, root: str) -> bool:
     plain = "/" + posixpath.normpath(source).lstrip("/")
     if plain in OWN or any(PurePosixPath(plain).is_relative_to(tree) for tree in OWN_TREES):
         return True
@@ -93,7 +93,7 @@ def _is_right(source: str, root: str) -> bool:
     return real.is_relative_to(root) and not real.is_relative_to(f"{root}/home")
 
 
-# What a client sends
+# Requests of a client
 
 
 def request(source: Source) -> bytes:
@@ -160,12 +160,12 @@ def _in(key: bytes, value: bytes) -> Callable[[Source], bytes]:
 
 
 def _object(source: Source, fields: list[tuple[bytes, Callable[[Source], bytes]]]) -> bytes:
-    said = [(name, make) for name, make in fields if not source.one_in(6)]
-    said += source.some(1, lambda: source.pick(fields))
+    chosen = [(name, make) for name, make in fields if not source.one_in(6)]
+    chosen += source.some(1, lambda: source.pick(fields))
     space = source.pick((b"", b"", b" ", b"\n"))
     if source.one_in(10):
-        said.append((source.pick((b"a", b"Labels")), _odd))
-    lines = [_key(source, name) + b":" + space + make(source) for name, make in said]
+        chosen.append((source.pick((b"a", b"Labels")), _odd))
+    lines = [_key(source, name) + b":" + space + make(source) for name, make in chosen]
     return b"{" + (b"," + space).join(lines) + b"}"
 
 

@@ -1,8 +1,8 @@
 """Requests of a hostile guest to the server of a shared folder.
 
-An input is what it sends after the greeting. Whatever that is, nothing outside of the share changes
-or is read, nor what is private in it; what is read at once and what is open stays within bounds.
-Next: `vm/sftp/folder.py`.
+An input is the guest's data after the greeting. For every input, nothing outside of the share and
+nothing private in it is read or changed; the size of a read and the number of open files stay
+within bounds. Next: `vm/sftp/folder.py`.
 """
 
 import os
@@ -17,7 +17,7 @@ import paramiko.sftp as ask
 import pytest
 
 from tests.fuzz.harness import Fuzz, Source
-from tests.fuzz.streams import Fed
+from tests.fuzz.streams import ScriptedStream
 from vm.host import file_identity, open_files
 from vm.host.open_files import Budget
 from vm.sftp import server
@@ -25,8 +25,8 @@ from vm.sftp.server import AGAIN, CHECK_FILE, FSYNC, REOPEN
 from vm.types import Share
 
 SECRETS = (b"not for the guest", b"unseen", b"key of galley's")  # contents, and a name
-LIMIT = 24  # descriptors of the process; a guest has half
-OURS = 4  # that a request may need for a moment
+LIMIT = 24  # descriptors of the process; a guest may use half
+OURS = 4  # descriptors that a request may use for a moment
 STEPS = ("", ".", "..", "a", "dir", "b", "out", "file-out", "up", "home", "key", "outside", "new")
 PATHS = ("/a", "/dir/b", "/out", "/file-out", "/home/key", "/home", "/up/outside/key", "/new", "/")
 HANDLES = (*(f"f-{number}" for number in range(4)), *(f"-{number}" for number in range(4)), "f-x")
@@ -37,7 +37,7 @@ OFFSETS = (0, 1, 1 << 20, 1 << 31, (1 << 63) - 1, (1 << 64) - 1)
 
 
 class World:
-    """A share, made anew for each input, and what is around it."""
+    """A share, created anew for each input, and files outside it."""
 
     def __init__(self, folder: Path) -> None:
         self.share = folder / "share"
@@ -62,7 +62,7 @@ class World:
         os.mkfifo(self.share / "fifo")
 
     def forbidden(self) -> list[tuple[object, ...]]:
-        """All that may not change."""
+        """The state of everything that may not change."""
         return [*self._seen(self._folder), *self._seen(self._outside), *self._seen(self.home)]
 
     def _seen(self, folder: Path) -> Iterator[tuple[object, ...]]:
@@ -75,8 +75,8 @@ class World:
             yield path, seen.st_mode, seen.st_uid, content, path.parent == folder or seen.st_mtime
 
 
-class Watched(Fed):
-    """Looks, at each answer, how many descriptors are open."""
+class CountingStream(ScriptedStream):
+    """Counts the open descriptors at each answer."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
@@ -89,7 +89,7 @@ class Watched(Fed):
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """In memory: it is made some hundred times a second."""
+    """In memory, because it is created some hundred times a second."""
     monkeypatch.setattr(open_files, "_limit", lambda: LIMIT)
     monkeypatch.setattr(file_identity, "of", lambda handle: "f")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
@@ -103,12 +103,18 @@ def target(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], N
         names = (str(number) for number in range(1 << 20) if not _is_taken(number, data))
         monkeypatch.setattr(secrets, "token_hex", lambda size: next(names))
         before, read_only = world.forbidden(), data[:1] == b"R"
-        stream, budget, held = Watched(greeting + data[1:]), Budget(), os.listdir("/proc/self/fd")
+        stream, budget, held = (
+            CountingStream(greeting + data[1:]),
+            Budget(),
+            os.listdir("/proc/self/fd"),
+        )
         share = Share(str(world.share), "/there", read_only=read_only)
         server.serve(stream, share, (str(world.home),), budget)
         assert stream.is_closed
         assert world.forbidden() == before
-        assert not [secret for secret in SECRETS if secret in stream.told and secret not in data]
+        assert not [
+            secret for secret in SECRETS if secret in stream.received and secret not in data
+        ]
         assert budget._taken == 0
         assert stream.most - len(held) <= LIMIT // 2 + OURS
         if read_only:
@@ -121,20 +127,20 @@ def target(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], N
 
 
 def _is_taken(number: int, data: bytes) -> bool:
-    """Whether the guest gives this handle to a file itself: the real ones it cannot guess."""
+    """Whether the input reopens a file under this handle; a guest cannot guess real handles."""
     return any(text(REOPEN) + text(f"{of_file}-{number}") in data for of_file in ("f", ""))
 
 
-# What a guest asks
+# Requests of a guest
 
 
 def packet(kind: int, body: bytes, number: int = 7) -> bytes:
-    said = struct.pack(">BI", kind, number) + body
-    return struct.pack(">I", len(said)) + said
+    content = struct.pack(">BI", kind, number) + body
+    return struct.pack(">I", len(content)) + content
 
 
-def text(said: str | bytes) -> bytes:
-    data = os.fsencode(said)
+def text(string: str | bytes) -> bytes:
+    data = os.fsencode(string)
     return struct.pack(">I", len(data)) + data
 
 
@@ -151,16 +157,16 @@ def _path(source: Source) -> bytes:
 
 def _attributes(source: Source) -> bytes:
     flags = source.below(16)
-    said = struct.pack(">I", flags)
+    attributes = struct.pack(">I", flags)
     if flags & 1:
-        said += struct.pack(">Q", source.pick(OFFSETS))
+        attributes += struct.pack(">Q", source.pick(OFFSETS))
     if flags & 2:
-        said += struct.pack(">II", source.below(1 << 32), source.below(1 << 32))
+        attributes += struct.pack(">II", source.below(1 << 32), source.below(1 << 32))
     if flags & 4:
-        said += struct.pack(">I", source.below(1 << 16))
+        attributes += struct.pack(">I", source.below(1 << 16))
     if flags & 8:
-        said += struct.pack(">II", 0, source.pick(SIZES))
-    return said
+        attributes += struct.pack(">II", 0, source.pick(SIZES))
+    return attributes
 
 
 def _request(source: Source) -> tuple[int, bytes]:

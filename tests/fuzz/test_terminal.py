@@ -1,9 +1,9 @@
-"""Logs and terminals: whatever a container or root in the guest writes is shown, and not obeyed.
+"""Logs and terminals: escape sequences of a container or of root in the guest have no effect.
 
-An input is what is written. The command line shows it without control characters, however it is
-cut; the log view takes it apart into plain text; the window's terminal shows it, and answers
-nothing but what it is and where its cursor is. A few kilobytes are quickly done, and so is one line
-that never ends. Next: `engine/cli/output.py`, `desktop/widgets/terminal/screen.py`.
+An input is the output of a container. The command line prints it without control characters,
+however it is split; the log view makes plain text of it; the window's terminal shows it and answers
+only queries of its type and its cursor. A few kilobytes take little time, and so does an endless
+line. Next: `engine/cli/output.py`, `desktop/widgets/terminal/screen.py`.
 """
 
 import re
@@ -23,7 +23,7 @@ from tests.fuzz.harness import Fuzz, Source
 from vm.guest import terminal
 
 COLUMNS, ROWS = 20, 6
-REPEATED = b"\0again"  # at the end of an input: what is before it comes again and again
+REPEATED = b"\0again"  # at the end of an input: the data before it is repeated
 MOST = 1 << 16  # bytes
 ANSWERS = re.compile(rb"\x1b\[\?6c|\x1b\[0n|\x1b\[\d{1,4};\d{1,4}R")
 ESCAPES = (
@@ -72,8 +72,8 @@ ESCAPES = (
 
 
 def output(source: Source) -> bytes:
-    said = b"".join(source.some(14, lambda: source.pick((*ESCAPES, source.blob()))))
-    return said + (REPEATED if source.one_in(12) else b"")
+    written = b"".join(source.some(14, lambda: source.pick((*ESCAPES, source.blob()))))
+    return written + (REPEATED if source.one_in(12) else b"")
 
 
 def target(file: Path) -> Callable[[bytes], None]:
@@ -89,7 +89,7 @@ def target(file: Path) -> Callable[[bytes], None]:
 
 
 def _is_plain(text: str) -> bool:
-    """Without what a terminal obeys but ends of lines and tabs."""
+    """Whether a text has no control characters except line ends and tabs."""
     directions = {
         "\u2028",
         "\u2029",
@@ -113,7 +113,7 @@ def _check_command_line(data: bytes, file: Path) -> None:
 
 
 def _attached(data: bytes) -> bytes:
-    """What `galley logs --follow` writes of it, by `vm.guest.terminal`."""
+    """The output of `galley logs --follow`, by `vm.guest.terminal`."""
     written = bytearray()
     pieces = iter([*filter(None, (data[:7], data[7:])), b""])
     events: SimpleQueue[terminal.Event] = SimpleQueue()
@@ -150,7 +150,7 @@ def _check_terminal(data: bytes) -> None:
     assert len(screen._screen.title) <= LONGEST_SEQUENCE
     screen.feed(b"\x18\x1b\\\x1bc\x1b[?25hstill here")
     frame = screen.frame()
-    assert "still here" in map(text_of, frame.rows), "it shows nothing any more"
+    assert "still here" in map(text_of, frame.rows), "the terminal shows new output"
     assert all(ANSWERS.fullmatch(answer) for answer in answered), answered
 
 
