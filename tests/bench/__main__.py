@@ -1,4 +1,4 @@
-"""Runs the groups that were asked for, or all, and tells each figure as soon as it is there.
+"""Runs the requested groups, or all, and prints each figure as soon as it is measured.
 
 Exit code 1 when a goal is missed or a group fails. One machine is booted at a time, and all groups
 share it. Next: `lab.py`, `figures.py`.
@@ -49,7 +49,7 @@ from vm.backends.qemu import program
 from vm.backends.qemu.accel import processor_name
 from vm.errors import GalleyError
 
-# In this order: what is idle is measured before anything was done to it.
+# In this order: idle figures are measured before the machine has done any work.
 GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
     "boot": boot.measure,
     "idle": idle.measure,
@@ -79,7 +79,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Row]]] = {
 
 
 class Result(msgspec.Struct):
-    """What `--json` writes."""
+    """The content of the `--json` file."""
 
     computer: str
     image: str
@@ -90,28 +90,28 @@ class Result(msgspec.Struct):
 
 
 def main() -> int:
-    asked = _arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl+C does: tidily
+    options = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up, as on Ctrl+C
     image = guest_image()
     computer = _computer()
-    result = Result(computer, image.name, asked.quick, os.getloadavg()[0], [], {})
+    result = Result(computer, image.name, options.quick, os.getloadavg()[0], [], {})
     print(f"{computer}; load {result.load:.1f}; image {image.name}")
     print(head(), flush=True)
-    lab = Lab(image.parent, asked.quick)
+    lab = Lab(image.parent, options.quick)
     try:
-        for name in asked.names or GROUPS:
+        for name in options.names or GROUPS:
             _measure(name, lab, result)
     finally:
         lab.close()
-        if asked.json:
-            asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+        if options.json:
+            options.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
     missed = [one.name for one in result.rows if one.holds is False]
     print(f"{len(missed)} goals missed, {len(result.failures)} groups failed")
     return 1 if missed or result.failures else 0
 
 
 def _computer() -> str:
-    """What the figures depend on."""
+    """The computer's properties that the figures depend on."""
     memory = psutil.virtual_memory().total / 2**30
     cpus = f"{os.cpu_count()} CPUs ({processor_name()})"
     return f"{platform.platform()}, {cpus}, {memory:.0f} GiB, {program.find().version}"
@@ -122,14 +122,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(GROUPS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--quick", action="store_true", help="few samples: does the bench work?")
-    asked = parser.parse_args()
-    if unknown := sorted(set(asked.names) - set(GROUPS)):
+    options = parser.parse_args()
+    if unknown := sorted(set(options.names) - set(GROUPS)):
         parser.error(f"no group {', '.join(unknown)}; there are {', '.join(GROUPS)}")
-    return asked
+    return options
 
 
 def _measure(name: str, lab: Lab, result: Result) -> None:
-    """A group that fails is told, and the others run."""
+    """Runs a group. A failure is reported, and the next groups run."""
     began = time.monotonic()
     try:
         for one in GROUPS[name](lab):

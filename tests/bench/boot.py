@@ -1,10 +1,9 @@
 """Cold start: QEMU spawned → `/_ping` answers on the host's socket, against the floor.
 
-The floor is the same QEMU, flags, kernel and initramfs, told to power off in its first process. A
-start resumes a boot checkpoint (vm/backends/qemu/state/boot_checkpoint.py); `boot.first` has to
-make it, as the very first start and one after a change of settings or image have. Needs Linux
-(/proc). Next: `engine/guest/files` for what happens in between, `vm/backends/qemu/command.py` for
-the flags.
+The floor is the same QEMU, flags, kernel and initramfs, whose init powers off at once. A start
+resumes a boot checkpoint (vm/backends/qemu/state/boot_checkpoint.py); `boot.first` has to create
+it, as the very first start and a start after a change of settings or image do. Needs Linux (/proc).
+Next: `engine/guest/files` for the boot, `vm/backends/qemu/command.py` for the flags.
 """
 
 import os
@@ -22,13 +21,13 @@ import psutil
 from tests.bench.figures import Row, at_most, compared, row
 from tests.bench.http_endpoints import answers, unix_endpoint
 from tests.bench.lab import Lab
-from tests.bench.timing import turn_about, wait_until
+from tests.bench.timing import alternate, wait_until
 from tests.e2e.galley import GALLEY, Galley
 from vm.backends.qemu.state.boot_checkpoint import MANIFEST
 from vm.guest.console import Console
 from vm.host import sparse
 
-READY = "engine"  # the guest's last word on its console: dockerd answers inside
+READY = "engine"  # the last console line of a boot: dockerd answers in the guest
 DEADLINE = 60.0
 
 
@@ -53,14 +52,16 @@ def measure(lab: Lab) -> Iterator[Row]:
     def boot_first() -> Boot:
         shutil.rmtree(galley.machine.boot_checkpoint)
         taken = boot()
-        wait_until((galley.machine.boot_checkpoint / MANIFEST).exists, "it has been kept")
+        wait_until(
+            (galley.machine.boot_checkpoint / MANIFEST).exists, "the boot checkpoint is saved"
+        )
         return taken
 
     boot()  # the page cache is warm from here on
-    taken, floors = turn_about(lab.times(5, 2), boot, lambda: floor_of(words, galley, lab.folder))
+    taken, floors = alternate(lab.times(5, 2), boot, lambda: floor_of(words, galley, lab.folder))
     readies = [one.ready for one in taken]
     yield compared("boot.ready", "s", (readies, floors), at_most(3.5))
-    first, floors = turn_about(
+    first, floors = alternate(
         lab.times(3, 1), boot_first, lambda: floor_of(words, galley, lab.folder)
     )
     yield compared("boot.first", "s", ([one.command for one in first], floors))
@@ -78,7 +79,7 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def _start(galley: Galley) -> Boot:
-    """`galley start`, watched from outside: the console until it is nearly there, then pings."""
+    """Times `galley start`: watches the console until dockerd runs, then pings from the host."""
     endpoint = unix_endpoint(galley.home.docker_socket)
     console = Console(galley.machine.console_log)
     began = time.monotonic()
@@ -88,23 +89,23 @@ def _start(galley: Galley) -> Boot:
     wait_until(lambda: console.find(READY) is not None, "dockerd answers in the guest", 0.02)
     wait_until(lambda: answers(endpoint), "dockerd answers on the host", 0.01)
     ready = time.clock_gettime(time.CLOCK_BOOTTIME) - spawned
-    said, _ = command.communicate(timeout=DEADLINE)
+    output, _ = command.communicate(timeout=DEADLINE)
     took = time.monotonic() - began
-    assert command.returncode == 0, said.decode(errors="replace")
+    assert command.returncode == 0, output.decode(errors="replace")
     steps = {step["step"]: step["seconds"] for step in galley.status()["boot"]}
     return Boot(ready, took, steps)
 
 
 def _spawned_at(pid: int) -> float:
-    """On CLOCK_BOOTTIME, to a hundredth of a second."""
+    """The start time of a process on CLOCK_BOOTTIME, to a hundredth of a second."""
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(after_name[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def floor_of(words: list[str], galley: Galley, folder: Path) -> float:
-    """The same command line from spawn to exit, the floor's word added; its sockets are its own,
-    and nobody serves it a folder."""
-    words = _from_the_beginning(_without_memory(words))
+    """Seconds from spawn to exit of the same command line with the kernel word of the floor, its
+    own sockets, and no shared folders."""
+    words = _without_checkpoint(_without_shares(words))
     at = words.index("-append") + 1
     appended = [*words[:at], words[at] + " galley.floor=1", *words[at + 1 :]]
     own = {
@@ -121,13 +122,13 @@ def floor_of(words: list[str], galley: Galley, folder: Path) -> float:
     return took
 
 
-def _from_the_beginning(words: list[str]) -> list[str]:
-    """Of a machine that starts from a boot checkpoint."""
+def _without_checkpoint(words: list[str]) -> list[str]:
+    """The command line without the resume of a boot checkpoint."""
     return words[: words.index("-incoming")] if "-incoming" in words else words
 
 
-def _without_memory(words: list[str]) -> list[str]:
-    """Whose is shared: QEMU has plain memory then, and no folders."""
+def _without_shares(words: list[str]) -> list[str]:
+    """The command line without shared folders and the shared memory that they need."""
     pairs = zip(words, [*words[1:], ""], strict=True)
     serve = ("socket,id=share", "vhost-user-fs-pci,", "memory-backend")
     shares = [at for at, (_, after) in enumerate(pairs) if after.startswith(serve)]

@@ -1,6 +1,6 @@
-"""A quarter of a GiB each way: `docker save` and `docker load`, and what they cost this computer.
+"""`docker save` and `docker load` of a quarter of a GiB, and the supervisor's CPU time for them.
 
-The image is loaded over itself: its layer is there already, so that the way in is measured and not
+The image is loaded over itself: its layer exists already, so that the transfer is measured and not
 the guest's disk. Next: `vm/guest/ssh_wire.py`, `vm/guest/ssh.py` (window, packet, cipher).
 """
 
@@ -15,7 +15,7 @@ import msgspec
 from tests.bench.figures import Goal, Row, at_least, at_most, compared, row
 from tests.bench.http_endpoints import HttpEndpoint, ask, drain
 from tests.bench.lab import Lab
-from tests.bench.timing import seconds_of, turn_about
+from tests.bench.timing import alternate, seconds_of
 from vm.host import process
 
 BIG = "galley-bulk"
@@ -37,15 +37,15 @@ def measure(lab: Lab) -> Iterator[Row]:
     size = len(packed)
 
     def save(endpoint: HttpEndpoint) -> Load:
-        return _timed(lab, size, lambda: _all_of(size, drain(endpoint, SAVE)))
+        return _timed(lab, size, lambda: _check_size(size, drain(endpoint, SAVE)))
 
     def load(endpoint: HttpEndpoint) -> Load:
         return _timed(lab, size, lambda: ask(endpoint, "POST", LOAD, packed))
 
     rounds = lab.times(2, 1)
-    down = turn_about(rounds, lambda: save(bridge), lambda: save(raw))
+    down = alternate(rounds, lambda: save(bridge), lambda: save(raw))
     yield from _rows("bulk.down", down, at_most(5))
-    up = turn_about(rounds, lambda: load(bridge), lambda: load(raw))
+    up = alternate(rounds, lambda: load(bridge), lambda: load(raw))
     yield from _rows("bulk.up", up, at_most(3))
     lab.galley.docker("rmi", BIG)
 
@@ -65,8 +65,8 @@ def _timed(lab: Lab, size: int, work: Callable[[], object]) -> Load:
     return Load(size / MIB / seconds, cost * GIB / size)
 
 
-def _all_of(size: int, came: int) -> None:
-    assert came == size, f"{came} of {size} bytes came"
+def _check_size(size: int, received: int) -> None:
+    assert received == size, f"{received} of {size} bytes were received"
 
 
 def noise(size: int) -> bytes:

@@ -5,7 +5,7 @@ from statistics import median
 
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
-from tests.bench.timing import seconds_of, turn_about
+from tests.bench.timing import alternate, seconds_of
 
 
 def measure(lab: Lab) -> Iterator[Row]:
@@ -13,7 +13,7 @@ def measure(lab: Lab) -> Iterator[Row]:
     rounds = lab.times(20, 5)
     status = [seconds_of(lambda: galley.run("status")) for _ in range(rounds)]
     yield row("cli.status", median(status), "s", n=rounds, goal=at_most(0.25))
-    ours, plain = turn_about(
+    ours, plain = alternate(
         rounds,
         lambda: seconds_of(lambda: galley.run("docker", "ps")),
         lambda: seconds_of(lambda: galley.docker("ps")),

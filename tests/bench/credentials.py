@@ -1,4 +1,4 @@
-"""Reading a login from the keyring, for which docker waits at every pull.
+"""The time to read a login from the keyring, which every `docker pull` does.
 
 Next: `engine/credentials/keyring.py`.
 """
@@ -14,19 +14,19 @@ from engine.credentials.keyring import Login, Logins
 from engine.dockercli.tools import own_folder
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
-from tests.bench.timing import seconds_of, turn_about
+from tests.bench.timing import alternate, seconds_of
 from tests.unit.engine.secret_service import unlocked
 
 SERVER = "registry.example.com"
 
 
 def measure(lab: Lab) -> Iterator[Row]:
-    """Without a machine. The floor is what Python needs to start."""
+    """Needs no machine. The floor is the start-up time of Python."""
     rounds = lab.times(30, 5)
     program = str(own_folder() / "docker-credential-galley")
     with unlocked(), tempfile.TemporaryDirectory() as folder:
         Logins(Path(folder)).store(SERVER, Login("bob", "secret"))
-        got, started = turn_about(
+        got, started = alternate(
             rounds,
             lambda: seconds_of(lambda: _run(program, "get")),
             lambda: seconds_of(lambda: _run(sys.executable, "-c", "pass")),

@@ -1,7 +1,7 @@
-"""Starting and stopping again and again: how often it fails, and what it leaves behind.
+"""Repeated starts and stops: the number of failures, and files and processes left behind.
 
-Two groups. `cycles` stops as a user does. `boots` pulls the plug: QEMU is killed and started again,
-so that each boot finds a data disk that was not unmounted. Next: `tests/e2e/test_survival.py`.
+Two groups. `cycles` uses `galley stop`. `boots` kills QEMU and starts it again, so that each boot
+finds a data disk that was not unmounted. Next: `tests/e2e/test_survival.py`.
 """
 
 import sys
@@ -19,9 +19,7 @@ from vm.host import process
 def measure_cycles(lab: Lab) -> Iterator[Row]:
     galley = lab.stopped()
     galley.start()
-    galley.run(
-        "stop", "--cold"
-    )  # from the second start on there is a console log of the one before
+    galley.run("stop", "--cold")  # a second start also keeps the previous console log
     count = lab.times(20, 3)
     files = _files(galley)
     failures, starts, stops, left = 0, [], [], set[str]()
@@ -36,7 +34,7 @@ def measure_cycles(lab: Lab) -> Iterator[Row]:
     yield row("cycles.start_slowest", max(starts), "s", n=count)
     yield row("cycles.stop", median(stops), "s", n=count)
     galley.run("quit")
-    wait_until(lambda: not galley.processes(), "the supervisor has gone")
+    wait_until(lambda: not galley.processes(), "the supervisor has ended")
     left |= {str(path) for path in galley.home.run.iterdir() if path.is_socket()}
     for one in sorted(left):
         print(f"left behind: {one}", file=sys.stderr)
@@ -51,7 +49,7 @@ def measure_boots(lab: Lab) -> Iterator[Row]:
         killed = galley.vm_identity()
         process.end(killed, force=True)
         process.wait_gone(killed, 10)
-        wait_until(lambda: galley.status()["state"] == "stopped", "the death is noticed")
+        wait_until(lambda: galley.status()["state"] == "stopped", "the machine's exit is detected")
         failed, took = _try_start(galley)
         failures += failed
         starts.append(took)
@@ -61,7 +59,7 @@ def measure_boots(lab: Lab) -> Iterator[Row]:
 
 
 def _try_start(galley: Galley) -> tuple[bool, float]:
-    """Whether it failed, and how long it took."""
+    """Whether a start failed, and its seconds."""
     began = time.monotonic()
     done = galley.run("start", check=False)
     took = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""How much host disk is freed when images are deleted.
+"""How much host disk space is freed when images are deleted.
 
 Next: `engine/monitors/resources.py`, `tests/e2e/test_disk.py`.
 """

@@ -1,6 +1,6 @@
 """200 `docker exec` at once: each creates, starts, reads its output and its exit code.
 
-The same requests as the docker CLI's, without 200 docker processes on this computer. Next:
+The requests are those of the docker CLI, without 200 docker processes on this computer. Next:
 `tests/unit/engine/bridge/test_many.py`, the same without a VM.
 """
 
@@ -13,11 +13,11 @@ from functools import partial
 from tests.bench.figures import Row, at_most, compared, row
 from tests.bench.http_endpoints import HttpEndpoint, ask
 from tests.bench.lab import Lab
-from tests.bench.timing import seconds_of, turn_about
+from tests.bench.timing import alternate, seconds_of
 from tests.e2e.galley import IMAGE
 
 NAME = "galley-execs"
-SAYS = b"it works\n"
+OUTPUT = b"it works\n"
 
 
 def measure(lab: Lab) -> Iterator[Row]:
@@ -31,7 +31,7 @@ def measure(lab: Lab) -> Iterator[Row]:
         return seconds_of(lambda: _at_once(endpoint, count, failures))
 
     _at_once(raw, 10, failures)  # to warm up
-    times = turn_about(lab.times(2, 1), lambda: burst(bridge), lambda: burst(raw))
+    times = alternate(lab.times(2, 1), lambda: burst(bridge), lambda: burst(raw))
     for failure in sorted(set(failures)):
         print(failure, file=sys.stderr)
     yield compared(f"exec.{count}_at_once", "s", times, at_most(1.3))
@@ -47,14 +47,14 @@ def _at_once(endpoint: HttpEndpoint, count: int, failures: list[str]) -> None:
 
 
 def _failure(endpoint: HttpEndpoint, _: int) -> str:
-    """What went wrong with one exec, "" if nothing did."""
+    """Runs one exec; returns the error, or "" if there is none."""
     try:
-        wanted = {"Cmd": ["echo", SAYS.decode().strip()], "AttachStdout": True}
-        made = ask(endpoint, "POST", f"/containers/{NAME}/exec", json.dumps(wanted).encode())
+        config = {"Cmd": ["echo", OUTPUT.decode().strip()], "AttachStdout": True}
+        made = ask(endpoint, "POST", f"/containers/{NAME}/exec", json.dumps(config).encode())
         run = json.loads(made)["Id"]
-        said = ask(endpoint, "POST", f"/exec/{run}/start", b'{"Detach": false, "Tty": false}')
+        output = ask(endpoint, "POST", f"/exec/{run}/start", b'{"Detach": false, "Tty": false}')
         code = json.loads(ask(endpoint, "GET", f"/exec/{run}/json"))["ExitCode"]
     except (OSError, ValueError, KeyError) as error:
         return repr(error)
-    # Eight bytes of stream header come before the output.
-    return "" if code == 0 and said[8:] == SAYS else f"exit {code}, said {said!r}"
+    # The output follows a stream header of eight bytes.
+    return "" if code == 0 and output[8:] == OUTPUT else f"exit {code}, said {output!r}"

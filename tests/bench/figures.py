@@ -1,6 +1,6 @@
 """A figure with its floor and its goal, as a line of the table and as JSON.
 
-Next: `timing.py`; `ping.py`, for how a group uses both.
+Next: `timing.py`; `ping.py`, a group that uses both.
 """
 
 from statistics import median
@@ -12,7 +12,7 @@ WIDTHS = (38, 15, 15, 7, 10, 4, 5)
 
 
 class Goal(msgspec.Struct, frozen=True):
-    """A bound: on the ratio where there is a floor, else on the value."""
+    """A bound: on the ratio if there is a floor, else on the value."""
 
     sign: str
     bound: float
@@ -33,7 +33,7 @@ def at_least(bound: float) -> Goal:
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One figure as it is told. `holds` is None where nothing is asked of it."""
+    """One figure of the report. `holds` is None if there is no goal."""
 
     name: str
     value: float
@@ -70,7 +70,7 @@ def row(
 def compared(
     name: str, unit: str, samples: tuple[list[float], list[float]], goal: Goal | None = None
 ) -> Row:
-    """Medians of what `turn_about` took."""
+    """The medians of the samples of `alternate`."""
     values, floors = samples
     return row(name, median(values), unit, n=len(values), floor=median(floors), goal=goal)
 

@@ -1,6 +1,6 @@
-"""From an edit on this computer to the event in a container, and how many are lost on the way.
+"""The time from an edit on this computer to the event in a container, and the lost events.
 
-Beside it the same edits, the same watcher and a dockerd on this computer, where there is no way.
+The floor is the same edits and the same watcher with a dockerd on this computer.
 Next: `tests/e2e/watchers.py`.
 """
 
@@ -50,42 +50,42 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def _watch(docker_host: str, folder: Path) -> Watcher:
-    """Once it is told of something."""
+    """Starts a watcher and waits until it reports an event."""
     watcher = Watcher(docker_host, folder)
     for number in range(100):
         (folder / f"ready{number}").touch()
-        if watcher.says(f"CREATE /x/ready{number}", 0.3):
+        if watcher.reports(f"CREATE /x/ready{number}", 0.3):
             return watcher
-    raise AssertionError("the watcher is told of nothing")
+    raise AssertionError("the watcher reports no event")
 
 
 def _edit(watcher: Watcher, folder: Path, edits: int) -> tuple[list[float], int]:
-    """One after the other, in a folder below the one that is watched; seconds, and how many were
-    not seen."""
+    """Edits a file in a subfolder of the watched one again and again; returns the seconds of each
+    event and the number of lost events."""
     inner = folder / "in" / "ner"
     inner.mkdir(parents=True)
     (inner / "file").touch()
-    while not watcher.says("CLOSE_WRITE,CLOSE /x/in/ner/file", 0.3):
+    while not watcher.reports("CLOSE_WRITE,CLOSE /x/in/ner/file", 0.3):
         (inner / "file").write_text("ready")
     taken: list[float] = []
     for number in range(edits):
         watcher.forget()
         began = time.monotonic()
         (inner / "file").write_text(str(number))
-        if watcher.says("MODIFY /x/in/ner/file", IN_TIME):
+        if watcher.reports("MODIFY /x/in/ner/file", IN_TIME):
             taken.append(watcher.wait_for("MODIFY /x/in/ner/file") - began)
-            watcher.says("CLOSE_WRITE,CLOSE /x/in/ner/file", IN_TIME)
+            watcher.reports("CLOSE_WRITE,CLOSE /x/in/ner/file", IN_TIME)
     return taken, edits - len(taken)
 
 
 def _burst(watcher: Watcher, folder: Path, files: int) -> int:
-    """Made and deleted as fast as this computer can: the names whose ends were not seen."""
+    """Creates and deletes files as fast as possible; returns the number of lost deletions."""
     watcher.forget()
     for number in range(files):
         (folder / f"b{number}").write_text("1")
         (folder / f"b{number}").unlink()
     (folder / "last").touch()
-    watcher.says("CREATE /x/last", 60.0)
+    watcher.reports("CREATE /x/last", 60.0)
     lines = set(watcher.lines)
     return sum(f"DELETE /x/b{number}" not in lines for number in range(files))
 

@@ -1,8 +1,8 @@
-"""Ways to dockerd as plain sockets, and the few requests that are timed on them.
+"""Endpoints of dockerd as plain sockets, and the requests that are timed on them.
 
-An endpoint makes a connected socket: `unix_endpoint` goes through Galley's bridge (or to a native
-dockerd), `tcp_endpoint` through QEMU's own forwarding. The same client code runs on both, so that
-it cancels out. Next: `lab.py`, which opens the raw endpoint.
+An endpoint returns a connected socket: `unix_endpoint` connects through Galley's bridge (or to a
+native dockerd), `tcp_endpoint` through QEMU's own forwarding. Both are timed with the same client
+code, so that its cost cancels out. Next: `lab.py`, which opens the raw endpoint.
 """
 
 import http.client
@@ -19,22 +19,22 @@ PING = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
 
 
 def unix_endpoint(path: Path) -> HttpEndpoint:
-    def enter() -> socket.socket:
+    def connect() -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(PATIENCE)
         connection.connect(str(path))
         return connection
 
-    return enter
+    return connect
 
 
 def tcp_endpoint(port: int) -> HttpEndpoint:
-    def enter() -> socket.socket:
+    def connect() -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    return enter
+    return connect
 
 
 def ping(connection: socket.socket) -> float:
@@ -50,7 +50,7 @@ def ping(connection: socket.socket) -> float:
     return time.perf_counter() - began
 
 
-def ping_anew(endpoint: HttpEndpoint) -> float:
+def ping_on_new_connection(endpoint: HttpEndpoint) -> float:
     """Seconds to connect and ping."""
     began = time.perf_counter()
     with endpoint() as connection:
@@ -59,9 +59,9 @@ def ping_anew(endpoint: HttpEndpoint) -> float:
 
 
 def answers(endpoint: HttpEndpoint) -> bool:
-    """Whether dockerd does. A refusal by the bridge ends its connection: that is a no."""
+    """Whether dockerd answers. The bridge closes the connection of a refused request."""
     try:
-        return ping_anew(endpoint) > 0
+        return ping_on_new_connection(endpoint) > 0
     except OSError:
         return False
 
@@ -71,19 +71,19 @@ class Api(http.client.HTTPConnection):
 
     def __init__(self, endpoint: HttpEndpoint) -> None:
         super().__init__("docker", timeout=PATIENCE)
-        self._door = endpoint
+        self._endpoint = endpoint
 
     def connect(self) -> None:
-        self.sock = self._door()
+        self.sock = self._endpoint()
 
 
 def ask(endpoint: HttpEndpoint, method: str, path: str, body: bytes | None = None) -> bytes:
-    """The whole answer, on a connection of its own. Raises ConnectionError unless it is 2xx."""
+    """The whole answer, on a new connection. Raises ConnectionError unless the status is 2xx."""
     return b"".join(_blocks(endpoint, method, path, body))
 
 
 def drain(endpoint: HttpEndpoint, path: str) -> int:
-    """How many bytes `GET path` brings; they are not kept."""
+    """Reads and discards the answer of `GET path`; returns its size in bytes."""
     return sum(map(len, _blocks(endpoint, "GET", path, None)))
 
 
@@ -94,8 +94,8 @@ def _blocks(endpoint: HttpEndpoint, method: str, path: str, body: bytes | None) 
         api.request(method, path, body, {"Content-Type": kind, "Connection": "close"})
         answer = api.getresponse()
         if not 200 <= answer.status < 300:
-            said = answer.read()[:300].decode(errors="replace")
-            raise ConnectionError(f"{method} {path}: {answer.status} {said}")
+            output = answer.read()[:300].decode(errors="replace")
+            raise ConnectionError(f"{method} {path}: {answer.status} {output}")
         while block := answer.read(BLOCK):
             yield block
     finally:

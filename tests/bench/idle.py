@@ -1,4 +1,4 @@
-"""The cost of an idle Galley: CPU of a quiet minute, and memory.
+"""The cost of an idle Galley: CPU time in a minute, and memory.
 
 Next: `engine/lifecycle/dockerd_watch.py` and `vm/guest/ssh.py`, whose threads must only ever block;
 `vm/lifecycle/machine.py`.
@@ -10,21 +10,21 @@ import psutil
 
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
-from tests.bench.timing import let_pass
+from tests.bench.timing import sleep
 from tests.e2e.galley import Galley
 from vm.host.process import Identity, cpu_seconds, resident_bytes
 
-SETTLE = 30.0  # seconds after a start, for what the guest does later: inode tables, logs, checks
+SETTLE = 30.0  # seconds after a start, for late work of the guest: inode tables, logs, checks
 MIB = 1 << 20
 
 
 def measure(lab: Lab) -> Iterator[Row]:
     galley = lab.running()
     minute = lab.times(60, 10)
-    let_pass(lab.times(int(SETTLE), 5))
+    sleep(lab.times(int(SETTLE), 5))
     parts = {"vm": galley.vm_identity(), "supervisor": galley.supervisor_identity()}
     before = {name: cpu_seconds(one) for name, one in parts.items()}
-    let_pass(minute)
+    sleep(minute)
     used = {name: 100 * (cpu_seconds(one) - before[name]) / minute for name, one in parts.items()}
     yield row("idle.vm_cpu", used["vm"], "%", n=1, goal=at_most(1.5))
     yield row("idle.supervisor_cpu", used["supervisor"], "%", n=1, goal=at_most(0.2))
@@ -39,7 +39,7 @@ def _mib(one: Identity) -> float:
 
 
 def _ram(vm: Identity, galley: Galley) -> float:
-    """What of the guest's RAM this computer holds; the rest of QEMU is code that it translated."""
+    """MiB of the guest's RAM that this computer holds; the rest of QEMU is translated code."""
     size = int(galley.status()["vm"]["memory_bytes"])
     for one in psutil.Process(vm.pid).memory_maps(grouped=False):
         first, last = (int(end, 16) for end in one.addr.split("-"))
@@ -49,7 +49,7 @@ def _ram(vm: Identity, galley: Galley) -> float:
 
 
 def _used_in_guest(lab: Lab) -> float:
-    """What Linux in the guest uses, its page cache included."""
+    """MiB that Linux in the guest uses, including its page cache."""
     guest = lab.guest()
     lines = (line.split() for line in guest.read("/proc/meminfo").decode().splitlines())
     kib = {name.rstrip(":"): int(amount) for name, amount, *_ in lines}

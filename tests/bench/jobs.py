@@ -1,13 +1,13 @@
-"""Two real jobs, a Debian package unpacked (`dpkg-deb -x`) and `pip install` from a folder of
-wheels, by where their files are.
+"""Two real jobs with their files in different places: a Debian package is unpacked
+(`dpkg-deb -x`), and `pip install` installs from a folder of wheels.
 
-    native       a dockerd on this computer, all in the container
-    no_mount     the VM, all in the container
-    volume       the VM, what is given in a folder of this computer, what comes of it in a volume
-    mount        the VM, both in a folder of this computer
+    native       a dockerd on this computer, input and output in the container
+    no_mount     the VM, input and output in the container
+    volume       the VM, input in a folder of this computer, output in a volume
+    mount        the VM, input and output in a folder of this computer
 
-No goal: an emulated CPU works slowly wherever it puts it. Times are those of the job alone, as its
-container sees them, until all is written (`sync`). Next: `mounts.py`.
+No goal: an emulated CPU is slow in each case. Times are those of the job alone, by its container's
+clock, until everything is synced. Next: `mounts.py`.
 """
 
 import io
@@ -25,7 +25,7 @@ from tests.bench.figures import Row, compared
 from tests.bench.lab import Lab
 from tests.bench.mounts import inside, seconds_inside
 from tests.bench.run import Docker
-from tests.bench.timing import turn_about
+from tests.bench.timing import alternate
 from tests.e2e.galley import IMAGE
 from tests.e2e.pythons import python_tar
 
@@ -36,7 +36,7 @@ WHEELS = (("rich", "click"), ("click",))  # some 130 files; for a quick look 22
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`command` works on {given}, a file or a folder, and makes `out`, in which `made` is then."""
+    """`command` reads {given}, a file or a folder, and creates `out`, which contains `made`."""
 
     name: str
     image: str
@@ -68,7 +68,7 @@ def measure(lab: Lab) -> Iterator[Row]:
         ):
             container = f"{NAME}-{name}"
             work = _work(ours, container, job, folder, *mounts)
-            both = turn_about(lab.times(3, 1), work, floor)
+            both = alternate(lab.times(3, 1), work, floor)
             yield compared(f"jobs.{job.name}_{name}", "s", both)
             ours("rm", "-f", container)
         ours("volume", "rm", NAME)
@@ -76,7 +76,7 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def _unpacking(folder: Path, quick: bool) -> Job:
-    """From where this computer has its packages."""
+    """The package comes from this computer's apt sources."""
     fetch = ["apt-get", "download", "-q", PACKAGES[quick]]
     subprocess.run(fetch, cwd=folder, check=True, capture_output=True)
     (package,) = folder.glob("*.deb")
@@ -84,7 +84,7 @@ def _unpacking(folder: Path, quick: bool) -> Job:
 
 
 def _installing(folder: Path, quick: bool) -> Job:
-    """From where this computer's pip has its packages. They are compiled, too, as ever."""
+    """The wheels come from this computer's pip index. pip also compiles their modules."""
     wheels, names = folder / "wheels", WHEELS[quick]
     pinned = [f"{name}=={version(name)}" for name in names]
     fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels), *pinned]
@@ -110,7 +110,7 @@ def _with_pip() -> bytes:
 def _work(
     docker: Docker, container: str, job: Job, folder: str, *mounts: str
 ) -> Callable[[], float]:
-    """In a container of its own, which stays: the seconds that the job takes."""
+    """Starts a container for the job; returns a function that runs and times it there."""
     docker("run", "-d", "--name", container, *mounts, job.image, "sleep", "100000")
     inside(docker, container, "/", f"busybox mkdir -p {folder}")
     given = f"/bind/{job.given.name}" if mounts else f"/{job.given.name}"

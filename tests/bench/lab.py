@@ -1,6 +1,6 @@
-"""One Galley in a home of its own, started on demand, with a raw endpoint of its dockerd.
+"""One Galley in its own home, started on demand, with a raw endpoint of its dockerd.
 
-The VM is the one that the goals speak of: 2 CPUs, 2 GiB. Next: `tests/e2e/galley.py`.
+The VM is the one that the goals assume: 2 CPUs, 2 GiB. Next: `tests/e2e/galley.py`.
 """
 
 import json
@@ -22,7 +22,7 @@ from vm.guest.protocol import Guest
 from vm.host import net
 from vm.types import Forward
 
-# As Galley's dockerd has it.
+# The options of Galley's dockerd.
 NATIVE = (
     "--userland-proxy=false",
     "--log-driver=json-file",
@@ -30,7 +30,7 @@ NATIVE = (
     "--log-opt=max-file=5",
 )
 RAW_PORT = 2375  # in the guest
-CONFIG = "/run/galley/dockerd.json"  # in the guest, as dockerd was started with
+CONFIG = "/run/galley/dockerd.json"  # in the guest, dockerd's configuration
 RESTART = "old=$(pidof dockerd); kill $old; while [ -e /proc/$old ]; do sleep 0.1; done"
 
 
@@ -39,7 +39,7 @@ class Lab:
 
     def __init__(self, images: Path, quick: bool) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gb"))
-        self.shared = self.folder / "shared"  # with the machine, where the default is one's home
+        self.shared = self.folder / "shared"  # instead of the default, the user's home
         self.shared.mkdir()
         self.images = images
         self.quick = quick
@@ -51,19 +51,20 @@ class Lab:
 
     @cached_property
     def galley(self) -> Galley:
-        """Its supervisor runs, its machine does not."""
+        """A Galley whose supervisor runs and whose machine does not."""
         made = self.make_galley("g")
         made.run("settings", "set", "cpus", "2")
         made.run("settings", "set", "memory", "2GiB")
         made.run("settings", "set", "shares", str(self.shared))
-        made.run("settings", "set", "save_after", "never")  # for the raw doors wake nobody
+        # The raw endpoint does not resume the machine.
+        made.run("settings", "set", "save_after", "never")
         return made
 
     def make_galley(self, name: str) -> Galley:
         return Galley(self.folder / name, self.images)
 
     def running(self) -> Galley:
-        """The machine runs, with the tiny image in it."""
+        """The Galley with a running machine that has the tiny image."""
         if self.galley.status()["state"] != "running":
             self.galley.start()
         if not self._has_image:
@@ -72,14 +73,14 @@ class Lab:
         return self.galley
 
     def stopped(self) -> Galley:
-        """The machine has been started at least once and does not run; the supervisor does."""
+        """The Galley with a stopped machine that was started at least once."""
         galley = self.running()
         galley.run("stop", "--cold")
         self._raw = None
         return galley
 
     def guest(self) -> Guest:
-        """A way into the running machine that is not the supervisor's."""
+        """A separate connection to the running machine, not the supervisor's."""
         machine = self.galley.machine
         backend = choose("qemu")
         address = backend.observe(machine).address
@@ -90,11 +91,11 @@ class Lab:
         return unix_endpoint(self.running().home.docker_socket)
 
     def raw(self) -> HttpEndpoint:
-        """The same dockerd on a TCP port that QEMU forwards: no ssh, no bridge."""
+        """The same dockerd on a TCP port that QEMU forwards, without ssh and bridge."""
         galley = self.running()
         if self._raw is None:
             self._listen_on_tcp()
-            self._raw = raw = _raw_door(galley.machine)
+            self._raw = raw = _raw_endpoint(galley.machine)
             wait_until(lambda: answers(raw), "dockerd answers on TCP")
             wait_until(lambda: answers(self.bridge()), "dockerd answers through the bridge")
         return self._raw
@@ -103,7 +104,7 @@ class Lab:
         guest = self.guest()
         config = json.loads(guest.read(CONFIG))
         config["hosts"].append(f"tcp://0.0.0.0:{RAW_PORT}")
-        config["tls"] = False  # or it refuses to start, or waits for us to think again
+        config["tls"] = False  # or dockerd refuses to start, or delays its start with a warning
         guest.write(CONFIG, json.dumps(config).encode())
         done = guest.run(("sh", "-c", RESTART), timeout=60)
         assert done.ok, done.tail()
@@ -117,7 +118,7 @@ class Lab:
         return made
 
     def close(self) -> None:
-        """Everything that was made, in the reverse order; the folder too."""
+        """Removes everything in reverse order of its creation, and the folder."""
         if "native" in self.__dict__:
             self.native.stop()
         if "galley" in self.__dict__:
@@ -125,16 +126,16 @@ class Lab:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _raw_door(machine: MachineDir) -> HttpEndpoint:
-    """Opens its forward again when it is gone: the supervisor closes each that no container asked
-    for, whenever a container starts or ends.
+def _raw_endpoint(machine: MachineDir) -> HttpEndpoint:
+    """Opens its forward again if it was closed: whenever a container starts or ends, the supervisor
+    closes forwards of ports that no container publishes.
     """
     forwarder = have(choose("qemu").forwards_ports)
     port, opening = net.free_port(), threading.Lock()
     forward = Forward("127.0.0.1", port, RAW_PORT)
     endpoint = tcp_endpoint(port)
 
-    def enter() -> socket.socket:
+    def connect() -> socket.socket:
         with opening:
             try:
                 return endpoint()
@@ -142,4 +143,4 @@ def _raw_door(machine: MachineDir) -> HttpEndpoint:
                 forwarder.forward(machine, forward)
                 return endpoint()
 
-    return enter
+    return connect

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.bench.figures import Row, at_least, row
 from tests.bench.lab import Lab
-from tests.bench.timing import let_pass, wait_until
+from tests.bench.timing import sleep, wait_until
 from tests.e2e.galley import IMAGE, Galley
 from vm.backends.qemu.running import find
 from vm.host import memory, sparse
@@ -22,13 +22,13 @@ SETTLE, AFTER, CALM = 30.0, 60.0, 180.0  # seconds
 def measure(lab: Lab) -> Iterator[Row]:
     galley = lab.running()
     machine = galley.vm_identity()
-    let_pass(lab.times(int(SETTLE), 5))
-    # The first time, QEMU's own memory grows too, by the code that it makes of the guest's (under
-    # TCG) and keeps; and the guest's, by the programs that it reads and keeps in its page cache. So
-    # that is told, and the goal is for the second time.
+    sleep(lab.times(int(SETTLE), 5))
+    # The first time, QEMU's own memory grows too, by translated code (under TCG), and the guest's,
+    # by programs in its page cache. So the first time is only reported, and the goal is for the
+    # second time.
     before, ram_before = resident_bytes(machine), _ram(galley)
     _, ram_peak = _take(galley)
-    let_pass(AFTER)
+    sleep(AFTER)
     kept = resident_bytes(machine) - before
     ram_back = 100 * (ram_peak - _ram(galley)) / (ram_peak - ram_before)
     yield row("memory.guests_back_first_time", ram_back, "%", n=1)
@@ -38,18 +38,18 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def back_after_a_minute(galley: Galley, suffix: str = "") -> Iterator[Row]:
-    """What a container has taken and is back a minute after its end."""
+    """The memory that a container took, and the share that is free a minute after its end."""
     machine = galley.vm_identity()
     before = resident_bytes(machine)
     peak, _ = _take(galley)
-    let_pass(AFTER)
+    sleep(AFTER)
     back = 100 * (peak - resident_bytes(machine)) / (peak - before)
     yield row(f"memory.taken{suffix}", (peak - before) / MIB, "MiB", n=1)
     yield row(f"memory.back_after_a_minute{suffix}", back, "%", n=1, goal=at_least(90))
 
 
 def _ram(galley: Galley) -> int:
-    """Bytes of this computer's memory that the guest's takes; QEMU's own are not in it."""
+    """Bytes of this computer's memory that the guest's RAM takes, without QEMU's own memory."""
     found = find(galley.machine)
     assert found is not None
     ram = memory.open_of(found.identity.pid, found.memory)
@@ -60,7 +60,7 @@ def _ram(galley: Galley) -> int:
 
 
 def _take(galley: Galley) -> tuple[int, int]:
-    """A container has memory and gives it back; what the machine held meanwhile, and its guest."""
+    """Runs a container that takes memory, and removes it; returns the peaks of QEMU and RAM."""
     fill = (
         f"busybox dd if=/dev/urandom of=/m/taken bs=1M count={TAKEN}; touch /m/all; exec sleep 1000"
     )
@@ -73,7 +73,7 @@ def _take(galley: Galley) -> tuple[int, int]:
 
 
 def _while_it_runs(galley: Galley) -> Iterator[Row]:
-    """A container has written and read a file, and goes on without it."""
+    """A container writes a file and then only sleeps; its page cache should be freed."""
     machine, taken = galley.vm_identity(), TAKEN * MIB
     before = resident_bytes(machine)
     fill = f"busybox dd if=/dev/urandom of=/f bs=1M count={TAKEN}; sync; exec sleep 1000"
@@ -81,7 +81,7 @@ def _while_it_runs(galley: Galley) -> Iterator[Row]:
     wait_until(lambda: resident_bytes(machine) - before >= 0.9 * taken, "the file is in memory")
     galley.docker("exec", "reader", "sync")
     peak, used = resident_bytes(machine), cpu_seconds(machine)
-    let_pass(CALM)
+    sleep(CALM)
     back = 100 * (peak - resident_bytes(machine)) / (peak - before)
     cpu = 100 * (cpu_seconds(machine) - used) / CALM
     galley.docker("rm", "-f", "reader")

@@ -1,8 +1,8 @@
-"""A folder of this computer in a container, against a volume on the guest's own disk (ext4).
+"""A bind mount of a folder of this computer, against a volume on the guest's own disk (ext4).
 
-One container has both, and measures itself by its uptime: what the docker CLI takes does not count.
-Before each reading the guest writes back what it has and drops its page cache, dentries and inodes
-(drop_caches, 3). This computer keeps its own cache, for the folder and for the disk alike.
+One container has both and takes the times by its uptime, without the docker CLI's time. Before each
+read the guest syncs and drops its page cache, dentries and inodes (drop_caches, 3). This computer
+keeps its own page cache, for the folder and for the disk.
 
 Next: `vm/backends/qemu/shares/virtiofsd.py`, `jobs.py`.
 """
@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from tests.bench.figures import Goal, Row, at_least, compared
 from tests.bench.lab import Lab
 from tests.bench.run import Docker
-from tests.bench.timing import turn_about
+from tests.bench.timing import alternate
 from tests.e2e.galley import IMAGE
 
 NAME = "galley-mounts"
 BIND, OWN = "/bind", "/own"  # in the container
 FILES = 2000
-LINE = "x" * 500  # what each file has, twice
+LINE = "x" * 500  # the content of each file, twice
 MIB = 1 << 20
 TIMED = "read from _ < /proc/uptime; {}; read to _ < /proc/uptime; echo $from $to"
 CREATE = """busybox mkdir {folder}; i=0
@@ -40,10 +40,10 @@ def measure(lab: Lab) -> Iterator[Row]:
     rounds, numbers = lab.times(5, 1), itertools.count()
 
     def both(work: Callable[[str], float]) -> tuple[list[float], list[float]]:
-        return turn_about(rounds, lambda: work(BIND), lambda: work(OWN))
+        return alternate(rounds, lambda: work(BIND), lambda: work(OWN))
 
     def create(folder: str) -> float:
-        """In a folder of its own: ext4 looks at each inode that was deleted in the last seconds."""
+        """In a new folder: ext4 checks each inode that was deleted in the last seconds."""
         inside(docker, NAME, folder, "sync")
         script = CREATE.format(folder=f"small{next(numbers)}", count=count, line=LINE)
         return count / seconds_inside(docker, NAME, folder, script)
@@ -74,7 +74,7 @@ def inside(docker: Docker, container: str, folder: str, script: str) -> str:
 
 
 def seconds_inside(docker: Docker, container: str, folder: str, script: str) -> float:
-    """What it takes, as the container sees it: its clock ticks a hundred times in a second."""
+    """Seconds by the container's uptime, which has a resolution of a hundredth of a second."""
     began, ended = map(float, inside(docker, container, folder, TIMED.format(script)).split())
     return max(ended - began, 0.01)
 

@@ -1,8 +1,8 @@
-"""Stopped and started, suspended and resumed, again and again, with containers that are at work.
+"""Repeated stops and starts, suspends and resumes, with running containers.
 
-Two are a compose project: one writes lines to a volume, each on the disk before the next; one
-serves a published port. A third has a volume with a file that stays as it is.
-Next: `suspend.py` (how long it takes), `cycles.py` (the same from cold).
+Two are a compose project: one writes lines to a volume, each synced before the next; one serves a
+published port. A third has a volume with a file that must not change.
+Next: `suspend.py` (the times), `cycles.py` (the same with cold starts).
 """
 
 import sys
@@ -34,7 +34,7 @@ HOLD = """
 busybox mv /v/new /v/file; }
 exec sleep 2147483647
 """
-WAKING = "Resuming the machine"
+RESUMING = "Resuming the machine"
 
 
 def measure(lab: Lab) -> Iterator[Row]:
@@ -64,8 +64,8 @@ def measure(lab: Lab) -> Iterator[Row]:
     galley.run("stop", "--cold")  # what is read now comes from the disk
     yield row("resumes.fsck", faults_of(galley.machine.data_disk) != "", "", n=1, goal=at_most(0))
     galley.start()
-    said = Console(galley.machine.console_log).find("disk")
-    yield row("resumes.disk_repaired", said != "disk ok", "", n=1, goal=at_most(0))
+    line = Console(galley.machine.console_log).find("disk")
+    yield row("resumes.disk_repaired", line != "disk ok", "", n=1, goal=at_most(0))
     yield row("resumes.lines_lost", _lost(galley), "", n=1, goal=at_most(0))
     yield row("resumes.files_changed", _sum(galley) != before, "", n=1, goal=at_most(0))
     yield row("resumes.left_behind", len(_files(galley) - files), "", n=1, goal=at_most(0))
@@ -75,7 +75,7 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def _project(folder: Path, port: int) -> Path:
-    """JSON is YAML, and quotes nothing twice but the dollar, which compose takes for its own."""
+    """JSON is YAML. Dollars are doubled, because compose would expand them."""
     common = {"image": IMAGE, "init": True, "restart": "always"}
     write, volumes = WRITE.replace("$", "$$"), ["lines:/v"]
     services = {
@@ -104,12 +104,12 @@ def _files(galley: Galley) -> set[Path]:
 
 
 def _is_well(galley: Galley, port: int) -> bool:
-    """It went on, everything runs, and who asks at the port is served."""
-    if WAKING not in {step["step"] for step in galley.status()["boot"]}:
+    """Whether the machine was resumed, all containers run and the port answers."""
+    if RESUMING not in {step["step"] for step in galley.status()["boot"]}:
         print("it started from cold", file=sys.stderr)
         return False
     names = set(galley.docker("ps", "--format", "{{.Names}}").stdout.decode().split())
-    wait_until(lambda: _answers(port), "the port is served")
+    wait_until(lambda: _answers(port), "the port answers")
     return {WRITER, SERVER, HOLDER} <= names
 
 
@@ -122,7 +122,7 @@ def _answers(port: int) -> bool:
 
 
 def _lost(galley: Galley) -> int:
-    """Numbers that are not there, of those up to the last that was acknowledged."""
+    """How many of the acknowledged numbers are missing."""
     read = ["exec", WRITER, "cat"]
     acknowledged = int(galley.docker(*read, "/v/n").stdout)
     there = {int(line) for line in galley.docker(*read, "/v/lines").stdout.split()}

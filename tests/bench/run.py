@@ -1,4 +1,4 @@
-"""Containers, against a dockerd on this computer. No goal: an emulated CPU decides it.
+"""`docker run`, against a dockerd on this computer. No goal: it depends on the emulated CPU.
 
 Next: `../native.py`.
 """
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.bench.figures import Row, compared
 from tests.bench.lab import Lab
-from tests.bench.timing import seconds_of, turn_about
+from tests.bench.timing import alternate, seconds_of
 from tests.e2e.galley import IMAGE
 
 type Docker = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -17,10 +17,10 @@ type Docker = Callable[..., subprocess.CompletedProcess[bytes]]
 
 def measure(lab: Lab) -> Iterator[Row]:
     ours, native = lab.running().docker, lab.native.docker
-    once = turn_about(lab.times(7, 2), lambda: _once(ours), lambda: _once(native))
+    once = alternate(lab.times(7, 2), lambda: _once(ours), lambda: _once(native))
     yield compared("run.rm", "s", once)
     count = lab.times(20, 4)
-    many = turn_about(lab.times(3, 1), lambda: _many(ours, count), lambda: _many(native, count))
+    many = alternate(lab.times(3, 1), lambda: _many(ours, count), lambda: _many(native, count))
     yield compared(f"run.{count}_at_once", "s", many)
 
 
@@ -29,7 +29,7 @@ def _once(docker: Docker) -> float:
 
 
 def _many(docker: Docker, count: int) -> float:
-    """Until all of them run. Removing them is not timed."""
+    """Seconds until all of them run. Their removal is not timed."""
     names = [f"galley-many-{number}" for number in range(count)]
 
     def begin(name: str) -> None:

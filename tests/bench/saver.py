@@ -7,31 +7,31 @@ from collections.abc import Iterator
 from statistics import median
 
 from tests.bench.figures import Row, at_most, compared, row
-from tests.bench.http_endpoints import ping_anew
+from tests.bench.http_endpoints import ping_on_new_connection
 from tests.bench.lab import Lab
-from tests.bench.timing import let_pass, wait_until
+from tests.bench.timing import sleep, wait_until
 from tests.e2e.galley import Galley
 from vm.host.process import cpu_seconds
 
-AFTER = 1.0  # seconds; the least that can be set
+AFTER = 1.0  # seconds; the minimum of the setting
 
 
 def measure(lab: Lab) -> Iterator[Row]:
     galley, endpoint = lab.running(), lab.bridge()
-    awake = [1e3 * ping_anew(endpoint) for _ in range(lab.times(30, 5))]
+    awake = [1e3 * ping_on_new_connection(endpoint) for _ in range(lab.times(30, 5))]
     galley.run("settings", "set", "save_after", f"{AFTER:.0f}s")
     try:
         woken = []
         for _ in range(lab.times(20, 3)):
             _wait_paused(galley)
-            woken.append(1e3 * ping_anew(endpoint))
+            woken.append(1e3 * ping_on_new_connection(endpoint))
         _wait_paused(galley)
         minute = lab.times(60, 5)
         parts = (galley.vm_identity(), galley.supervisor_identity())
         before = sum(map(cpu_seconds, parts))
-        let_pass(minute)
+        sleep(minute)
         used = 100 * (sum(map(cpu_seconds, parts)) - before) / minute
-        assert galley.status()["state"] == "paused", "somebody has used it meanwhile"
+        assert galley.status()["state"] == "paused", "a request has resumed it"
     finally:
         galley.run("settings", "set", "save_after", "never")
     yield compared("saver.wake_ping", "ms", (woken, awake))
@@ -41,4 +41,4 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def _wait_paused(galley: Galley) -> None:
-    wait_until(lambda: galley.status()["state"] == "paused", "it is paused")
+    wait_until(lambda: galley.status()["state"] == "paused", "the machine is paused")

@@ -1,5 +1,5 @@
-"""Keeping the whole machine, and going back. The floors are a plain copy of the file by `cp`, and a
-restart. What a container notices is the longest it waits between two writes that reach the disk.
+"""Creating and restoring snapshots. The floors are a plain copy of the file by `cp`, and a restart.
+`snapshot.longest_wait` is the longest time between two synced writes of a container.
 
 Next: `engine/lifecycle/snapshots.py`, `tests/e2e/test_snapshots.py`.
 """
@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from tests.bench.figures import Row, at_most, compared, row
 from tests.bench.lab import Lab
-from tests.bench.timing import seconds_of, turn_about, wait_until
+from tests.bench.timing import alternate, seconds_of, wait_until
 from tests.e2e.galley import IMAGE, Galley
 from vm.host import sparse
 
@@ -25,15 +25,15 @@ def measure(lab: Lab) -> Iterator[Row]:
     galley.docker("run", "--rm", "-v", "bench:/data", IMAGE, "sh", "-c", fill)
     rounds = lab.times(5, 1)
     yield compared(
-        "snapshot.create", "s", turn_about(rounds, lambda: _create(galley), lambda: _cp(galley))
+        "snapshot.create", "s", alternate(rounds, lambda: _create(galley), lambda: _cp(galley))
     )
     galley.run("snapshot", "create", "bench")
     disk, copy = galley.machine.data_disk, galley.machine.snapshot_disk("bench")
     taken, there = sparse.allocated(copy) / MIB, sparse.allocated(disk) / MIB
     yield row("snapshot.size", taken, "MiB", floor=there, n=1, goal=at_most(1.1))
-    pauses = turn_about(rounds, lambda: _pause(galley, snapshot=True), lambda: _pause(galley))
+    pauses = alternate(rounds, lambda: _pause(galley, snapshot=True), lambda: _pause(galley))
     yield compared("snapshot.longest_wait", "s", pauses)
-    restores = turn_about(
+    restores = alternate(
         lab.times(3, 1),
         lambda: seconds_of(lambda: galley.run("snapshot", "restore", "bench", "--yes")),
         lambda: seconds_of(lambda: galley.run("restart")),
@@ -50,7 +50,7 @@ def _create(galley: Galley) -> float:
 
 
 def _cp(galley: Galley) -> float:
-    """Durably, as ours is."""
+    """Seconds for a copy that is synced, as a snapshot is."""
     copy = galley.machine.root / "plain"
     words = ["sh", "-c", 'cp --sparse=always --reflink=auto "$0" "$1" && sync "$1"']
     took = seconds_of(
@@ -61,13 +61,13 @@ def _cp(galley: Galley) -> float:
 
 
 def _pause(galley: Galley, *, snapshot: bool = False) -> float:
-    """The longest between two lines of a container that writes all the time."""
+    """The longest time between two lines of a container that writes all the time."""
     named = ["--name", "writer", "-v", "writer:/data", IMAGE]
     galley.docker("run", "-d", *named, "sh", "-c", WRITE)
 
     def lines() -> list[float]:
-        said = galley.docker("exec", "writer", "cat", "/data/lines", check=False).stdout
-        return [float(line) for line in said.split()[:-1]]
+        stdout = galley.docker("exec", "writer", "cat", "/data/lines", check=False).stdout
+        return [float(line) for line in stdout.split()[:-1]]
 
     wait_until(lambda: len(lines()) > 20, "the container writes")
     if snapshot:

@@ -1,8 +1,8 @@
-"""The window open for long: containers come and go, logs and terminals are opened and closed, the
-engine is changed, killed and comes back.
+"""A long run of the window: containers are created and removed, logs and terminals are opened and
+closed, the window switches engines, and the engine is killed and restarted.
 
-Memory, threads and sockets at the end against those of the second quarter: a leak of any size shows
-in minutes, because everything happens a thousand times. Next: `soak_window.py`.
+Compares memory, threads and sockets at the end with those of the second quarter: even a small leak
+shows in minutes, because everything happens a thousand times. Next: `soak_window.py`.
 """
 
 import json
@@ -18,24 +18,24 @@ import psutil
 
 from tests.bench.figures import Row, at_most, row
 from tests.bench.lab import Lab
-from tests.bench.timing import let_pass
+from tests.bench.timing import sleep
 from tests.e2e.galley import IMAGE
 from tests.native import NativeDocker
 
 MINUTES = 16.0
-BREAK_EVERY = 120.0  # seconds between two deaths of the engine
-STEP_SECONDS = 1.5  # between two things that the user of the window does
+BREAK_EVERY = 120.0  # seconds between two kills of the engine
+STEP_SECONDS = 1.5  # between two steps of the simulated user
 MOST_RESIDENT = 150  # MiB
 LOGGER = "while true; do busybox seq 1000000 1002000; busybox sleep 1; done"
 
 
 def measure(lab: Lab) -> Iterator[Row]:
     minutes = MINUTES if not lab.quick else 0.7
-    _speak(lab.native)
+    _start_logger(lab.native)
     window = _open(lab)
     try:
-        seen = _live(lab, window, minutes)
-        assert window.is_running(), "the window has died"
+        seen = _soak(lab, window, minutes)
+        assert window.is_running(), "the window has ended"
     finally:
         window.terminate()
         window.wait(30)
@@ -55,8 +55,8 @@ def measure(lab: Lab) -> Iterator[Row]:
     lab.native.docker("rm", "-f", "soak-logger")
 
 
-def _speak(native: NativeDocker) -> None:
-    """A container with a log and a shell."""
+def _start_logger(native: NativeDocker) -> None:
+    """Starts a container with a log and a shell."""
     words = ("--restart=always", "--network=none", IMAGE, "sh", "-c", LOGGER)
     native.docker("run", "-d", "--name", "soak-logger", *words)
 
@@ -64,7 +64,7 @@ def _speak(native: NativeDocker) -> None:
 def _open(lab: Lab) -> psutil.Process:
     config = lab.folder / "soak-docker"
     host = {"docker": {"Host": f"unix://{lab.native.socket}"}}
-    for name in ("soak", "soak-too"):  # one engine, and to the window two
+    for name in ("soak", "soak-too"):  # two contexts with the same engine
         meta = config / "contexts" / "meta" / name
         meta.mkdir(parents=True)
         (meta / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": host}))
@@ -78,7 +78,7 @@ def _open(lab: Lab) -> psutil.Process:
 
 
 def _environment(lab: Lab) -> dict[str, str]:
-    """The window starts a supervisor, on the backend that pretends."""
+    """The environment of the window, which starts a supervisor on the fake backend."""
     return {
         **os.environ,
         "QT_QPA_PLATFORM": "offscreen",
@@ -87,8 +87,8 @@ def _environment(lab: Lab) -> dict[str, str]:
     }
 
 
-def _live(lab: Lab, window: psutil.Process, minutes: float) -> list[tuple[float, float, float]]:
-    """What the window holds, read every few seconds: MiB, threads, sockets."""
+def _soak(lab: Lab, window: psutil.Process, minutes: float) -> list[tuple[float, float, float]]:
+    """Samples of the window every few seconds: MiB, threads, sockets."""
     native = lab.native
     seen: list[tuple[float, float, float]] = []
     until = time.monotonic() + 60 * minutes
@@ -109,7 +109,7 @@ def _live(lab: Lab, window: psutil.Process, minutes: float) -> list[tuple[float,
 
 
 def _break(native: NativeDocker) -> None:
-    """The engine dies, and comes back on the same socket."""
+    """Kills the engine and starts it again on the same socket."""
     native.kill(signal.SIGKILL)
-    let_pass(1.0)
+    sleep(1.0)
     native.launch()

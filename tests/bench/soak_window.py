@@ -1,5 +1,5 @@
-"""The window of the soak, which uses itself: logs, terminals and changes of the engine, all the
-time. Next: `soak.py`, which starts it.
+"""The window of the soak test, with a simulated user who opens logs and terminals and switches
+engines. Next: `soak.py`, which starts it.
 
     python -m tests.bench.soak_window SECONDS     between two steps
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from desktop.app import App
 
-LOGS_BETWEEN = 8  # rounds of log and terminal between two changes of the engine
+LOGS_BETWEEN = 8  # rounds of log and terminal between two switches of the engine
 TYPED = b"seq 1 3000\r"
 
 
@@ -38,18 +38,18 @@ def main(words: list[str]) -> int:
 
 
 def use(app: "App") -> Iterator[None]:
-    """One step for each turn of the timer."""
+    """The user's steps, one for each tick of the timer."""
     from engine.dockercli.contexts import contexts
 
     others = cycle([one for one in contexts(app.link.home) if one.name.startswith("soak")])
     while True:
         for _ in range(LOGS_BETWEEN):
-            yield from look_at_one(app)
+            yield from open_logs_and_terminal(app)
         app.connection.use(next(others))
         yield
 
 
-def look_at_one(app: "App") -> Iterator[None]:
+def open_logs_and_terminal(app: "App") -> Iterator[None]:
     from desktop.pages.containers.detail import ContainerDetailView
     from desktop.pages.containers.page import ContainersPage
     from desktop.pages.containers.terminal.tab import TerminalTab

@@ -1,7 +1,7 @@
 """`galley stop` and `galley start` with a suspend: time, memory and disk.
 
-Against the same floor as a start from cold. The machine is fresh; `used.py` has one
-that has worked. Needs Linux (/proc), and root for the cold page cache. Next: `boot.py`,
+The floor is that of a cold start. The machine is fresh; `used.py` measures one after work. Needs
+Linux (/proc), and root to drop the page cache. Next: `boot.py`,
 `vm/backends/qemu/state/suspend.py`.
 """
 
@@ -17,7 +17,7 @@ from tests.bench.boot import floor_of
 from tests.bench.figures import Row, at_most, compared, row
 from tests.bench.http_endpoints import ask, unix_endpoint
 from tests.bench.lab import Lab
-from tests.bench.timing import let_pass, seconds_of, turn_about, wait_until
+from tests.bench.timing import alternate, seconds_of, sleep, wait_until
 from tests.e2e.galley import GALLEY, Galley
 from vm.host.process import wait_gone
 
@@ -32,7 +32,7 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def resumes(lab: Lab, suffix: str = "") -> Iterator[Row]:
-    """The running machine is stopped and started, again and again."""
+    """Stops and starts the running machine repeatedly."""
     galley = lab.running()
     words = psutil.Process(galley.vm_identity().pid).cmdline()
     stops = [_stop(galley)]
@@ -53,9 +53,9 @@ def resumes(lab: Lab, suffix: str = "") -> Iterator[Row]:
     first = state_of(galley)
     yield row(f"resume.state_on_disk{suffix}", first, "MiB", n=1, goal=at_most(400))
     start()
-    times = turn_about(lab.times(10, 2), start, floor)
+    times = alternate(lab.times(10, 2), start, floor)
     yield compared(f"resume.command{suffix}", "s", times, at_most(0.25))
-    times = turn_about(lab.times(5, 1), start_with_nothing_cached, floor)
+    times = alternate(lab.times(5, 1), start_with_nothing_cached, floor)
     yield compared(f"resume.command_nothing_cached{suffix}", "s", times, at_most(0.6))
     yield row(f"resume.stop{suffix}", median(stops), "s", n=len(stops), goal=at_most(1.5))
     held = _held(galley)
@@ -63,7 +63,7 @@ def resumes(lab: Lab, suffix: str = "") -> Iterator[Row]:
 
 
 def _start(galley: Galley) -> float:
-    """From the command to the list of containers, as `docker ps` asks for it."""
+    """Seconds from the command until `GET /containers/json` (`docker ps`) works."""
     endpoint = unix_endpoint(galley.home.docker_socket)
 
     def answers() -> bool:
@@ -76,14 +76,14 @@ def _start(galley: Galley) -> float:
     command = galley.popen([*GALLEY, "start"])
     wait_until(answers, "the containers are listed", 0.005)
     took = time.monotonic() - began
-    said, _ = command.communicate(timeout=60)
-    assert command.returncode == 0, said.decode(errors="replace")
+    output, _ = command.communicate(timeout=60)
+    assert command.returncode == 0, output.decode(errors="replace")
     assert "Resuming the machine" in {step["step"] for step in galley.status()["boot"]}
     return took
 
 
 def _stop(galley: Galley) -> float:
-    """Until no process of the machine is left."""
+    """Seconds until no process of the machine is left."""
     machine = galley.vm_identity()
     return seconds_of(lambda: (galley.run("stop"), wait_gone(machine, 60)))
 
@@ -95,21 +95,21 @@ def _drop_page_cache() -> None:
 
 def _written_while_idle(galley: Galley, seconds: int) -> Row:
     process = psutil.Process(galley.vm_identity().pid)
-    let_pass(seconds * 1.5)  # what the start leaves behind is put away and trimmed
+    sleep(seconds * 1.5)  # late work after the start: the checkpoint is saved, the disk trimmed
     before = process.io_counters().write_bytes
-    let_pass(seconds)
+    sleep(seconds)
     written = (process.io_counters().write_bytes - before) / MIB * 60 / seconds
     return row("resume.written_while_idle", written, "MiB/min", n=1, goal=at_most(2))
 
 
 def state_of(galley: Galley) -> float:
-    """What a suspended machine takes on the disk, in MiB."""
+    """The size of a suspended machine on the disk, in MiB."""
     files = galley.machine.suspended.iterdir()
     return sum(file.stat().st_blocks * 512 for file in files) / MIB
 
 
 def _held(galley: Galley) -> float:
-    """By processes of the machine; the supervisor's own is `idle`'s."""
+    """MiB held by the machine's processes; `idle` measures the supervisor."""
     ours = [one for one in psutil.process_iter(["cmdline"]) if _is_of(galley, one)]
     return sum(float(one.memory_info().rss) for one in ours) / MIB
 

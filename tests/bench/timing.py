@@ -1,4 +1,4 @@
-"""Measuring turn about, and waiting. Next: `ping.py`."""
+"""Alternating measurements, and waiting. Next: `ping.py`."""
 
 import threading
 import time
@@ -7,12 +7,12 @@ from collections.abc import Callable
 PATIENCE = 240.0  # seconds; only a bench that fails waits so long
 
 
-def turn_about[A, B](
+def alternate[A, B](
     rounds: int, ours: Callable[[], A], floor: Callable[[], B]
 ) -> tuple[list[A], list[B]]:
-    """Take two measurements `rounds` times, alternating, so that a slow minute meets both.
+    """Takes two measurements `rounds` times, alternating, so that a slow minute affects both.
 
-    Who is first changes every round, too.
+    Their order changes every round, too.
     """
     taken: list[A] = []
     floors: list[B] = []
@@ -36,9 +36,9 @@ def wait_until(holds: Callable[[], bool], what: str, every: float = 0.1) -> None
     until = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > until:
-            raise AssertionError(f"it never came about: {what}")
-        let_pass(every)
+            raise AssertionError(f"the condition did not become true: {what}")
+        sleep(every)
 
 
-def let_pass(seconds: float) -> None:
+def sleep(seconds: float) -> None:
     threading.Event().wait(seconds)

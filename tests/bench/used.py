@@ -1,8 +1,9 @@
 """A machine after work: 200 execs, 4,000 files, a build, 20 containers. How much host memory it
 returns, its size on disk, and the time to resume it.
 
-The same figures of a fresh machine are in `memory.py` and `suspend.py`. The first stop follows the
-work at once. Next: `vm/guest/agent.py` (`settle`), `engine/guest/files/usr/lib/galley/upkeep`.
+`memory.py` and `suspend.py` have the same figures of a fresh machine. The first stop follows
+directly after the work. Next: `vm/guest/agent.py` (`settle`),
+`engine/guest/files/usr/lib/galley/upkeep`.
 """
 
 import os
@@ -13,12 +14,12 @@ from functools import partial
 from tests.bench import memory, suspend
 from tests.bench.figures import Row, compared
 from tests.bench.lab import Lab
-from tests.bench.timing import seconds_of, turn_about
+from tests.bench.timing import alternate, seconds_of
 from tests.e2e.galley import IMAGE, Galley
 
 EXECS, FILES, CONTAINERS = 200, 4000, 20
 AT_ONCE = 4
-BUILT = 50 << 20  # bytes of its context
+BUILT = 50 << 20  # bytes of the build context
 WRITE = """
 busybox mkdir -p /own/files; cd /own/files
 i=0; while [ $i -lt {} ]; do echo $i > $i; i=$((i + 1)); done
@@ -43,7 +44,7 @@ def measure(lab: Lab) -> Iterator[Row]:
 
 
 def work(lab: Lab) -> None:
-    """Half of the files are in a container, half in a folder of this computer."""
+    """Puts a load on the machine; half of the files are in a container, half in a bind mount."""
     galley = lab.running()
     execs, files = lab.times(EXECS, 10), lab.times(FILES, 100) // 2
     galley.docker("run", "-d", "--name", "galley-used", IMAGE, "sleep", "100000")
@@ -68,7 +69,7 @@ def _begin(galley: Galley, name: str) -> None:
 
 
 def _work_after_start(galley: Galley, count: int) -> Row:
-    """A container and 20 execs in it, right after a start and in a machine that was not stopped."""
+    """Seconds of a container and 20 execs right after a start; the floor is without a stop."""
 
     def after_start() -> float:
         galley.run("stop")
@@ -76,7 +77,7 @@ def _work_after_start(galley: Galley, count: int) -> Row:
         return seconds_of(lambda: _some_work(galley))
 
     _some_work(galley)
-    times = turn_about(count, after_start, lambda: seconds_of(lambda: _some_work(galley)))
+    times = alternate(count, after_start, lambda: seconds_of(lambda: _some_work(galley)))
     return compared("resume.work_after_start_used", "s", times)
 
 

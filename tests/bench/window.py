@@ -1,7 +1,7 @@
-"""The window: how soon it shows rows, what it costs while nothing happens, long lists.
+"""The window: time to the first rows, idle cost, long lists and fast logs.
 
-On a dockerd of this computer, so that no emulated CPU is in the figures; without a screen. Times of
-lists are CPU time of the window's thread, which other processes do not stretch.
+It uses a dockerd on this computer, so that no emulated CPU affects the figures, and no screen.
+Times of lists are CPU time of the window's thread, which is independent of other processes.
 Next: `window_probe.py`.
 """
 
@@ -17,7 +17,7 @@ from statistics import median
 from tests.bench.figures import Row, at_most, compared, row
 from tests.bench.http_endpoints import ask, unix_endpoint
 from tests.bench.lab import Lab
-from tests.bench.timing import seconds_of, turn_about
+from tests.bench.timing import alternate, seconds_of
 from tests.e2e.galley import IMAGE
 from tests.native import NativeDocker
 
@@ -31,7 +31,7 @@ def measure(lab: Lab) -> Iterator[Row]:
     socket = str(native.socket)
     _fill(native, "few", lab.times(100, 10))
     rounds = lab.times(9, 2)
-    samples = turn_about(
+    samples = alternate(
         rounds,
         lambda: _probe(lab, "rows", socket)["seconds"],
         lambda: _probe(lab, "bare")["seconds"],
@@ -59,11 +59,11 @@ def _flood(lab: Lab, native: NativeDocker) -> Iterator[Row]:
 
 
 def _lists(lab: Lab, native: NativeDocker) -> Iterator[Row]:
-    """Against the engine's own answer, which somebody has to wait for anyway."""
+    """Lists of a thousand containers; `window.list_answer` is the engine's own time."""
     _fill(native, "many", lab.times(1000, 50))
     endpoint = unix_endpoint(native.socket)
-    asked = [seconds_of(lambda: ask(endpoint, "GET", "/containers/json?all=1")) for _ in range(5)]
-    floor = 1000 * median(asked)
+    answers = [seconds_of(lambda: ask(endpoint, "GET", "/containers/json?all=1")) for _ in range(5)]
+    floor = 1000 * median(answers)
     took = _probe(lab, "lists", str(native.socket))
     yield row("window.list", took["first"], "ms", n=1, goal=at_most(150))
     yield row("window.list_answer", floor, "ms", n=5)
@@ -71,15 +71,15 @@ def _lists(lab: Lab, native: NativeDocker) -> Iterator[Row]:
     yield row("window.filter_key", took["key"], "ms", n=8, goal=at_most(16))
     yield row("window.filter_key_worst", took["worst_key"], "ms", n=8)
     native.docker("rm", "-f", *_names("few", lab.times(100, 10)))
-    for some in _bunches(_names("many", lab.times(1000, 50))):
-        native.docker("rm", "-f", *some)
+    for names in _batches(_names("many", lab.times(1000, 50))):
+        native.docker("rm", "-f", *names)
 
 
 def _names(kind: str, count: int) -> list[str]:
     return [f"{kind}-{number}" for number in range(count)]
 
 
-def _bunches(names: list[str]) -> Iterator[list[str]]:
+def _batches(names: list[str]) -> Iterator[list[str]]:
     for place in range(0, len(names), 100):
         yield names[place : place + 100]
 

@@ -1,13 +1,13 @@
-"""A window that measures itself, as a process of its own. Next: `window.py`, which starts it.
+"""A window that measures itself, as a separate process. Next: `window.py`, which starts it.
 
-    python -m tests.bench.window_probe bare                 a window without anything, painted
-    python -m tests.bench.window_probe rows SOCKET          ours, with the engine's rows painted
+    python -m tests.bench.window_probe bare                 an empty Qt window, painted
+    python -m tests.bench.window_probe rows SOCKET          Galley's window, its rows painted
     python -m tests.bench.window_probe stay SOCKET SECONDS  memory and CPU while nothing changes
     python -m tests.bench.window_probe lists SOCKET         time in the window's thread
-    python -m tests.bench.window_probe flood SOCKET NAME    looking at a log that never rests
+    python -m tests.bench.window_probe flood SOCKET NAME    a log that grows all the time
 
 Prints one JSON object. `STARTED` in the environment is the time (seconds since the epoch) at which
-the process was asked for.
+`window.py` started the process.
 """
 
 import json
@@ -70,10 +70,10 @@ def rows(socket: str) -> dict[str, float]:
 
 def stay(socket: str, seconds: float) -> dict[str, float]:
     app = open_window(socket)
-    let_pass(app, 15.0)  # the first readings, images and volumes, and what start-up leaves behind
+    run_event_loop(app, 15.0)  # the first readings, and late work of the start-up
     process = psutil.Process()
     before = sum(process.cpu_times()[:2])
-    let_pass(app, seconds)
+    run_event_loop(app, seconds)
     used = sum(process.cpu_times()[:2]) - before
     memory = process.memory_info().rss / 1024**2
     return {"share": used / seconds, "mib": memory, "threads": process.num_threads()}
@@ -84,29 +84,29 @@ def lists(socket: str) -> dict[str, float]:
     from desktop.pages.containers.page import ContainersPage
 
     app = open_window(socket)
-    let_pass(app, 3.0)
+    run_event_loop(app, 3.0)
     store = app.app_context.stores.containers
     page = app.window.pages["containers"]
     assert isinstance(page, ContainersPage)
     store.forget()
     first = busy(app, store.load, lambda: bool(store.rows))
-    let_pass(app, 1.0)
+    run_event_loop(app, 1.0)
     client = app.connection.client.containers
     changes = []
     for number in range(7):
         key, name = list(store.rows)[len(store.rows) // 2], f"renamed-{number}"
         rename = partial(app.app_context.tasks.quietly, partial(client.rename, key, name), str)
         changes.append(busy(app, rename, partial(is_called, store, key, name)))
-        let_pass(app, 0.3)
+        run_event_loop(app, 0.3)
     keys = []
     for text in ("m", "ma", "man", "many-5", "many-55", "many-5", "m", ""):
         keys.append(busy(app, partial(page.filter.setText, text), lambda: True))
-        let_pass(app, 0.2)
+        run_event_loop(app, 0.2)
     return {"first": first, "change": middle(changes), "key": middle(keys), "worst_key": max(keys)}
 
 
 def flood(socket: str, name: str) -> dict[str, float]:
-    """The longest time for which the window did not come to its next event, and lines a second."""
+    """The longest time that the event loop was blocked, and lines per second."""
     from PySide6.QtCore import Qt, QTimer
 
     from desktop.pages.containers.detail import ContainerDetailView
@@ -122,7 +122,7 @@ def flood(socket: str, name: str) -> dict[str, float]:
     tab = page.opened.opened["logs"]
     assert isinstance(tab, LogsTab)
     lines = tab.view.rows
-    let_pass(app, 3.0)
+    run_event_loop(app, 3.0)
     gaps: list[float] = []
     last = time.perf_counter()
 
@@ -136,7 +136,7 @@ def flood(socket: str, name: str) -> dict[str, float]:
     timer.timeout.connect(tick)
     began, end = time.perf_counter(), lines.end
     timer.start()
-    let_pass(app, FLOOD_SECONDS)
+    run_event_loop(app, FLOOD_SECONDS)
     passed = time.perf_counter() - began
     memory = psutil.Process().memory_info().rss / 1024**2
     gaps.sort()
@@ -157,7 +157,7 @@ def middle(values: list[float]) -> float:
 
 
 def open_window(socket: str) -> "App":
-    """On that engine, its rows painted."""
+    """Opens the window on this engine and paints its rows."""
     import gc
 
     gc.disable()  # as `desktop/__main__.py` does
@@ -183,13 +183,13 @@ def wait(app: "App", holds: Callable[[], bool]) -> None:
     tick.timeout.connect(lambda: None)
     tick.start()
     while not holds():
-        assert time.monotonic() < until, "it never came about"
+        assert time.monotonic() < until, "the condition did not become true"
         app.qt.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
     tick.stop()
 
 
-def let_pass(app: "App", seconds: float) -> None:
-    """As a user who only looks: nothing of ours runs."""
+def run_event_loop(app: "App", seconds: float) -> None:
+    """Runs the event loop for some seconds, without input."""
     from PySide6.QtCore import QEventLoop, QTimer
 
     loop = QEventLoop()
@@ -198,7 +198,7 @@ def let_pass(app: "App", seconds: float) -> None:
 
 
 def busy(app: "App", begin: Callable[[], object], holds: Callable[[], bool]) -> float:
-    """Milliseconds of CPU in the window's thread until it holds and is painted."""
+    """Milliseconds of CPU in the window's thread until the condition is true and painted."""
     before = time.thread_time()
     begin()
     wait(app, holds)
