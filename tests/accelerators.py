@@ -1,6 +1,6 @@
-"""One verdict on this computer's accelerators for all homes that the tests make.
+"""Shares one probe of this computer's accelerators among all homes of a test run.
 
-A new home tests KVM for 10 s where it is present and does not work, and a run makes about 80 homes.
+A new home probes KVM for 10 s if it is present and broken, and a run creates about 80 homes.
 Next: `vm/backends/qemu/accel.py`.
 """
 
@@ -10,13 +10,13 @@ _verdicts: list[bytes] = []
 
 
 def lend(directory: MachineDir) -> None:
-    """Give the verdict of an earlier home to a new one, if there is any."""
+    """Copies the verdict of an earlier home, if there is one, to a new home."""
     if _verdicts and not directory.accelerator.exists():
         directory.root.mkdir(mode=0o700, exist_ok=True)
         directory.accelerator.write_bytes(_verdicts[0])
 
 
 def keep(directory: MachineDir) -> None:
-    """Remember the verdict of a home in which a machine was started."""
+    """Keeps the verdict of a home in which a machine was started."""
     if not _verdicts and directory.accelerator.exists():
         _verdicts.append(directory.accelerator.read_bytes())

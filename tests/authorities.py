@@ -1,4 +1,4 @@
-"""Certificates of a test's own: an authority, and what it signs."""
+"""Certificates for tests: an authority and the server certificates that it signs."""
 
 import datetime
 import ipaddress
@@ -13,7 +13,7 @@ DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """`name`: its common name. `days`: until it ends, from now; it began two days before."""
+    """`name`: the common name. `days`: the time until it expires; it is valid from two days ago."""
 
     def __init__(self, name: str, days: float = 30) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())

@@ -1,4 +1,4 @@
-"""Calls beside a test, each in a thread. One that hangs fails the test instead of hanging the run.
+"""Background calls of a test, each in a thread. A call that hangs fails the test, not the run.
 
 A ThreadPoolExecutor waits for its threads at the end of its `with` block, and again at the
 interpreter's end; a test's timeout interrupts neither.
@@ -13,12 +13,12 @@ PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
 class Result[T](Future[T]):
     def result(self, timeout: float | None = None) -> T:
-        """Raises TimeoutError after PATIENCE, too."""
+        """Raises TimeoutError, by default after PATIENCE."""
         return super().result(PATIENCE if timeout is None else timeout)
 
 
 class Background(Executor):
-    """Starts each call at once, in a daemon thread of its own, and waits for none at its end."""
+    """Starts each call at once in its own daemon thread; `shutdown` waits for none."""
 
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
         result: Result[T] = Result()

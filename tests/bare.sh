@@ -3,11 +3,11 @@
 #
 #   tests/bare.sh CHECKOUT COMMAND…        as root; `./dev bare` calls it
 #
-# The clone holds what is committed, below a path with a space in it. The new root gets this
-# machine's way to its package registries (name servers, proxies, certificates, settings of apt and
-# pip) and nothing else of it. Mounts and processes live in namespaces of their own, so they end
-# with the command; so does the root, unless KEEP_BARE names a directory: that one is made if it is
-# not there, used again if it is, and kept.
+# The clone holds the committed files, below a path with a space in it. The new root gets this
+# machine's access to its package registries (name servers, proxies, certificates, settings of apt
+# and pip) and nothing else. Mounts and processes are in their own namespaces, so they end with the
+# command. The root is removed too, unless KEEP_BARE names a directory: that one is created if it is
+# missing, reused otherwise, and kept.
 set -eu
 
 checkout=$1
@@ -37,7 +37,7 @@ clone="/root/galley checkout"
 [ -e "$root$clone" ] || git clone --quiet "file://$checkout" "$root$clone"
 git -C "$root$clone" pull --quiet --ff-only
 
-# Only what tells the way to the registries stays in the environment.
+# Only variables for the access to the registries stay in the environment.
 for name in $(env | sed -n -E 's/^([A-Za-z_][A-Za-z0-9_]*)=.*/\1/p'); do
     case $name in
         CI | TERM | PIP_* | *_proxy | *_PROXY) ;;
@@ -60,6 +60,6 @@ unshare --mount --pid --fork --kill-child sh -euc '
     umount --lazy .
     cd "$clone"
     set +e
-    "$@" # not exec: the first process of a namespace has to bury orphans, as this shell does
+    "$@" # not exec: the first process of a PID namespace must reap orphans, as this shell does
     exit $?
 ' sh "$root" "$clone" "$@"

@@ -1,4 +1,4 @@
-"""A backend that is what every backend has to be, and no more."""
+"""A backend with the mandatory members only."""
 
 from vm.backends.fake import FakeBackend
 
@@ -7,4 +7,4 @@ class BareBackend(FakeBackend):
     """The fake without its capabilities."""
 
     def __init__(self) -> None:
-        """It sets none, so all of them are None."""
+        """Sets no capability, so all of them are None."""

@@ -1,7 +1,7 @@
-"""A capability that the test's backend has."""
+"""Gets a capability that the test's backend must have."""
 
 
 def have[T](capability: T | None) -> T:
-    """`have(backend.pauses)` is that capability; a backend without it fails the test."""
+    """`have(backend.pauses)` returns the capability; a backend without it fails the test."""
     assert capability is not None, "the backend lacks it"
     return capability

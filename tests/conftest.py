@@ -1,6 +1,6 @@
-"""What every test gets: a Galley and a Docker of its own, so that none touches the user's.
+"""Gives every test its own GALLEY_HOME and DOCKER_CONFIG, so that none touches the user's.
 
-Tests of the real machine (marked `vm`) are left alone: they share one, and say where it lives.
+Tests of the real machine (marked `vm`) are left alone: they share one, and set its home themselves.
 """
 
 import os
@@ -14,9 +14,9 @@ import pytest
 
 from tests.ordinary_user import OrdinaryUser
 
-VM_PATIENCE = 900.0  # seconds; an emulated machine on two busy cores boots and stops in there
-FUZZ_SECONDS = 60.0  # of each target; beside the lane of machines, which takes longer
-FUZZ_SEED = 1  # of `./dev test`, which is to say the same of the same commit
+VM_PATIENCE = 900.0  # seconds; enough for an emulated machine on two busy cores to boot and stop
+FUZZ_SECONDS = 60.0  # of each target; the lane of machines runs in parallel and takes longer
+FUZZ_SEED = 1  # of `./dev test`, so that a commit always gets the same inputs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +31,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A job in a shell's background ignores Ctrl+C, and so would all that the tests start."""
+    """Restores SIGINT, which a background job of a shell ignores, and its children too."""
     config.option.fuzz_seed = config.option.fuzz_seed or secrets.randbelow(1 << 32)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -57,7 +57,7 @@ def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
         environment.setenv("DOCKER_CONFIG", str(Path(folder, "docker")))
         environment.setenv("XDG_CONFIG_HOME", str(Path(folder, "config")))
         environment.setenv("XDG_STATE_HOME", str(Path(folder, "state")))
-        environment.setenv("GSETTINGS_BACKEND", "keyfile")  # which is in XDG_CONFIG_HOME
+        environment.setenv("GSETTINGS_BACKEND", "keyfile")  # stored in XDG_CONFIG_HOME
         for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
             environment.delenv(name, raising=False)
         yield
@@ -65,8 +65,8 @@ def own_home(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def more_files() -> Iterator[None]:
-    """More open files than select(2) can count to, which nothing may mind."""
-    import resource  # Windows, where some tests run as well, has neither it nor the limit
+    """Opens more files than select(2) supports; the code under test must still work."""
+    import resource  # not on Windows, where some tests run too
 
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 4096), limits[1]))

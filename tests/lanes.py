@@ -1,10 +1,10 @@
-"""The whole suite, as two pytests beside each other: what waits for a machine leaves a CPU idle.
+"""Runs the whole suite as two pytests in parallel, because waiting for a machine leaves a CPU idle.
 
     python -m tests.lanes
 
-Each has homes, networks, servers and mounts of its own. One is shown while it runs, the other when
-that has ended, so that neither is read through the other. A signal to end goes to both as Ctrl+C
-does: they clear away what they have started, and we end with them.
+Each has its own homes, networks, servers and mounts. The output of one is shown while it runs, the
+output of the other after that, so that they do not mix. A signal to end is forwarded to both as
+SIGINT: they clean up, and this process ends after them.
 """
 
 import os
@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# What fails in a second is not found after ten minutes. Each has one machine at a time: an emulated
-# one keeps little more than one CPU busy.
+# Fast folders first, so that their failures show early. Each lane has one machine at a time: an
+# emulated one keeps little more than one CPU busy.
 WINE = () if platform.machine() in ("aarch64", "arm64") else ("tests/windows",)
 SHOWN = ("tests/unit", "tests/gui", "tests/fuzz", *WINE, "tests/conformance", "tests/contract")
-HELD = ("tests/e2e",)  # half of the time
+HELD = ("tests/e2e",)  # takes half of the time
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# A process of one lane that makes a mount namespace would keep the other's mounts in it: a file
-# system that is to lose its power (`tests/contract/power.py`) could not be unmounted.
+# A mount namespace that a process of one lane creates would keep the other lane's mounts: the file
+# system of a power cut (`tests/contract/power.py`) could not be unmounted.
 OWN_MOUNTS = ("unshare", "--mount") if os.geteuid() == 0 else ()
 
 Words = Sequence[str]
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def run(shown: Words, held: Words) -> int:
-    """Both to their end; the exit code of one that failed, or 0."""
+    """Runs both to their end; returns the exit code of one that failed, or 0."""
     sys.stdout.flush()
     first = _start(shown, None)
     second = _start(held, subprocess.PIPE)
@@ -49,7 +49,7 @@ def run(shown: Words, held: Words) -> int:
     reader = threading.Thread(target=output.take, args=(second,))
     reader.start()
     codes = [first.wait()]
-    output.let_go()
+    output.release()
     codes.append(second.wait())
     reader.join()
     failed = [code for code in codes if code]
@@ -57,7 +57,7 @@ def run(shown: Words, held: Words) -> int:
 
 
 def _start(words: Words, output: int | None) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that a terminal's Ctrl+C comes to it once, from us."""
+    """In its own session, so that a Ctrl+C reaches it only once, from this process."""
     return subprocess.Popen(
         [*OWN_MOUNTS, *words],
         cwd=ROOT,
@@ -74,24 +74,24 @@ def _interrupt(lanes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 class Held:
-    """What a lane says, until it is its turn."""
+    """Buffers a lane's output until it may be shown."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: list[bytes] | None = []
 
     def take(self, lane: subprocess.Popen[bytes]) -> None:
-        """For a thread: until there is no more."""
+        """Reads the lane's output to its end; runs in a thread."""
         assert lane.stdout is not None
-        with lane.stdout as said:
-            while chunk := os.read(said.fileno(), 1 << 16):
+        with lane.stdout as pipe:
+            while chunk := os.read(pipe.fileno(), 1 << 16):
                 with self._lock:
                     if self._held is None:
                         _show(chunk)
                     else:
                         self._held.append(chunk)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         with self._lock:
             _show(b"".join(self._held or []))
             self._held = None

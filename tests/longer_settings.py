@@ -1,4 +1,4 @@
-"""The settings with one field more, to show that nothing else is needed for a new setting."""
+"""The settings with an additional field, to test that a new setting needs nothing else."""
 
 from typing import Annotated
 
@@ -24,6 +24,6 @@ class LongerSettings(Settings, frozen=True, kw_only=True):
 
 
 def use_longer_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the field stood in `Settings`."""
+    """Replaces `Settings`, as if it had the additional field."""
     monkeypatch.setattr(schema, "SPECS", specs(LongerSettings))
     monkeypatch.setattr(store, "Settings", LongerSettings)

@@ -2,11 +2,11 @@
 
     python -m tests.mutants engine/ports/published.py vm/directory.py --count 60 --seed 1
 
-A mutant is killed when a test fails or hangs, and survives when all pass: nothing asserts what it
-changes. Everything happens in a copy of the tree, and as root nothing else can be written to. A
-module's tests are the file of its name in `tests/unit`, unless `mutants.toml` names others; that
-file also lists equivalent mutants, each with the reason why no test can kill it. They are left out.
-Next: `mutations.py`, which makes them, `sandbox.py`.
+A mutant is killed when a test fails or hangs, and survives when all tests pass, because none
+asserts what it changes. The tests run in a copy of the tree; as root they can write to nothing
+else. A module's tests are the file of its name in `tests/unit`, unless `mutants.toml` names others;
+that file also lists equivalent mutants, each with the reason why no test can kill it. They are left
+out. Next: `mutations.py`, which generates them, `sandbox.py`.
 """
 
 import argparse
@@ -32,16 +32,16 @@ from tests.sandbox import confined
 ROOT = Path(__file__).parents[1]
 COPIED = ("vm", "engine", "desktop", "assets", "tests", "pyproject.toml")
 PYTEST = ("-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider")
-CLEAN_LIMIT = 600.0  # seconds for the tests of the module as it is
-FACTOR, MORE = 3.0, 5.0  # a mutant may take so many times what those took, and seconds more
-GRACE = 10.0  # seconds for tests that hang to end what they have started
+CLEAN_LIMIT = 600.0  # seconds for the tests of the unchanged module
+FACTOR, MORE = 3.0, 5.0  # a mutant's time limit: FACTOR times the clean run, and MORE seconds
+GRACE = 10.0  # seconds for hanging tests to clean up
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
-PASSED = 0  # pytest's exit code; others are failures, also those of an import
+PASSED = 0  # pytest's exit code; all others are failures, also import errors
 
 
 class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Mutants that behave as the module does. `line`: the source line, without its indentation;
-    `change`: as the report writes it; without one, every mutant of the line."""
+    """Mutants that behave like the module. `line`: the source line, without its indentation;
+    `change`: as in the report; without it, every mutant of the line."""
 
     line: str
     reason: str
@@ -52,7 +52,7 @@ class Equivalent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `mutants.toml` says of a module. `tests`: its test files, where they are not the one of
+    """A module's entry in `mutants.toml`. `tests`: its test files, if they are not the file of
     its name in `tests/unit`."""
 
     tests: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Score(msgspec.Struct, frozen=True):
-    """Of one module. `hung`: those of the killed that were ended by the time limit."""
+    """The result of one module. `hung`: the killed mutants that exceeded the time limit."""
 
     made: int
     equivalent: int
@@ -76,7 +76,7 @@ class Score(msgspec.Struct, frozen=True):
 
 
 class TestsFail(Exception):
-    """Those of the module as it is."""
+    """The tests of the unchanged module fail."""
 
 
 def main(words: list[str]) -> int:
@@ -86,24 +86,24 @@ def main(words: list[str]) -> int:
     parser.add_argument("--count", type=int, help="mutants of each module (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="chooses which ones (default: 1)")
     parser.add_argument("--least", type=float, default=90, help="per cent killed (default: 90)")
-    asked = parser.parse_args(words)
+    options = parser.parse_args(words)
     known = read_modules(ROOT / "tests" / "mutants.toml")
     end_with_us()
     codes = [0]
-    for name in asked.modules:
+    for name in options.modules:
         try:
-            score = examine(name, known.get(name, Module()), asked.count, asked.seed)
+            score = examine(name, known.get(name, Module()), options.count, options.seed)
         except TestsFail as error:
             say(str(error))
             codes.append(2)
         else:
             say(summary(name, score))
-            codes.append(1 if score.share < asked.least else 0)
+            codes.append(1 if score.share < options.least else 0)
     return max(codes)
 
 
 def read_modules(file: Path) -> dict[str, Module]:
-    """By path below the root. Raises msgspec.ValidationError."""
+    """The modules by path below the root. Raises msgspec.ValidationError."""
     return msgspec.toml.decode(file.read_bytes(), type=dict[str, Module])
 
 
@@ -134,7 +134,7 @@ def examine(name: str, module: Module, count: int | None, seed: int) -> Score:
 
 
 def sample(found: list[Mutant], count: int | None, seed: int) -> list[Mutant]:
-    """In the order of the file."""
+    """A random sample, in the order of the file."""
     if count is None or count >= len(found):
         return found
     numbers = random.Random(seed).sample(range(len(found)), count)
@@ -155,7 +155,7 @@ def copied() -> Iterator[Path]:
     """A copy of the tree, short enough for socket paths."""
     with tempfile.TemporaryDirectory(prefix="gm", ignore_cleanup_errors=True) as folder:
         tree = Path(folder).resolve()
-        tree.chmod(0o755)  # some tests have processes of another user
+        tree.chmod(0o755)  # some tests run processes as another user
         for name in COPIED:
             if (ROOT / name).is_dir():
                 ignored = shutil.ignore_patterns("__pycache__")
@@ -168,14 +168,14 @@ def copied() -> Iterator[Path]:
 
 
 def clean_time(tree: Path, name: str, tests: tuple[str, ...]) -> float:
-    """Seconds that the tests take without a mutant; the second run has its bytecode. Raises
+    """Seconds that the tests take without a mutant, in a second run with compiled bytecode. Raises
     TestsFail."""
     for _ in range(2):
         began = time.monotonic()
         code = run_tests(tree, tests, CLEAN_LIMIT, keep_bytecode=True)
         if code != PASSED:
             raise TestsFail(f"{name}: {' '.join(tests)} fail without a mutant (pytest: {code})")
-    # A mutant of the same size and second would be taken for what was compiled.
+    # Python would take a mutant of the same size and mtime for the compiled source.
     for compiled in (tree / name).parent.glob(f"__pycache__/{Path(name).stem}.*"):
         compiled.unlink()
     return time.monotonic() - began
@@ -184,9 +184,9 @@ def clean_time(tree: Path, name: str, tests: tuple[str, ...]) -> float:
 def run_tests(
     tree: Path, tests: tuple[str, ...], limit: float, *, keep_bytecode: bool
 ) -> int | None:
-    """Pytest's exit code, None when it hung. Whatever the tests have started is ended."""
+    """Returns pytest's exit code, None when it hung. Kills every process that the tests started."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("XDG_")}
-    # A mutant of `vm/host/paths.py` may use the home directory, whose files are not a test's.
+    # A mutant of `vm/host/paths.py` may write to the home directory.
     environment |= {"PYTHONPATH": str(tree), "TMPDIR": str(tree / "t"), "HOME": str(tree / "h")}
     if not keep_bytecode:
         environment["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -1,8 +1,9 @@
-"""The mutants of a Python source: one small change each, as `mutants.py` tries them.
+"""Generates the mutants of a Python source, one small change each, for `mutants.py`.
 
 Changed are comparisons, `and` and `or`, `not`, constants, + and -; conditions are forced,
-statements and raises dropped, results replaced by None. Left alone is what no test of behaviour
-sees: sentences (strings with a blank), docstrings, annotations, log lines, keywords of classes.
+statements and raises dropped, results replaced by None. Unchanged is everything that a test of
+behaviour cannot see: sentences (strings with a blank), docstrings, annotations, log lines, keywords
+of classes.
 """
 
 import ast
@@ -44,7 +45,7 @@ class Mutant(msgspec.Struct, frozen=True):
 
     @property
     def change(self) -> str:
-        """On one line."""
+        """The old and the new text, on one line."""
         return f"{' '.join(self.old.split())} → {self.new}"
 
     def apply(self) -> str:
@@ -54,7 +55,7 @@ class Mutant(msgspec.Struct, frozen=True):
 
 
 def mutants_of(source: str) -> list[Mutant]:
-    """All of them, in the order of the file. Raises SyntaxError."""
+    """All mutants, in the order of the file. Raises SyntaxError."""
     starts = [0]
     for line in source.encode().splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -72,7 +73,7 @@ type Changed = ast.expr | ast.stmt
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[Changed, str]]:
-    """What is replaced, and by which text."""
+    """The nodes to replace, each with its new text."""
     if isinstance(node, ast.stmt):
         yield from _of_statement(node)
     elif isinstance(node, ast.expr):
@@ -147,7 +148,7 @@ def _text(node: ast.expr) -> str:
 
 
 def _other(value: object) -> object:
-    """Another constant; None for one that is left alone."""
+    """Another constant; None for one that stays unchanged."""
     match value:
         case bool():
             return not value

@@ -1,7 +1,7 @@
-"""The Docker Engine on this computer, without any VM: what Galley is measured and compared with.
+"""A native dockerd on this computer, without a VM, as the reference for bench and conformance.
 
-It has its own data, sockets and network namespace, so that the host's network stays as it is. The
-namespace has a loopback and one interface with an address, as a computer has. Needs root. Next:
+It has its own data, sockets and network namespace, so that the host's network stays unchanged. The
+namespace has a loopback and one interface with an address, like a computer. Needs root. Next:
 `bench/lab.py`, `conformance/engines.py`.
 """
 
@@ -19,7 +19,7 @@ ADDRESS = "10.0.2.15/24"  # QEMU gives a guest the same
 
 
 class NativeDocker:
-    """`docker` drives it as `Galley.docker` drives the one in the VM. `options`: of dockerd."""
+    """`docker` runs the CLI, as `Galley.docker` does for the VM. `options`: dockerd's options."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
@@ -63,7 +63,7 @@ class NativeDocker:
         self._wait()
 
     def kill(self, number: int) -> None:
-        """As if something had gone wrong with it."""
+        """Sends a signal to dockerd and waits for its exit."""
         assert self._process is not None
         self._process.send_signal(number)
         self._process.wait(PATIENCE)
@@ -83,7 +83,7 @@ class NativeDocker:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(PATIENCE)
-        # It leaves its data mounted on itself, and the namespaces of networks.
+        # dockerd leaves bind mounts of its data and of network namespaces.
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
         for mount in reversed(mounts):
             if Path(mount).is_relative_to(self.folder):
@@ -95,8 +95,8 @@ class NativeDocker:
         while self.docker("version", check=False).returncode != 0:
             assert self._process is not None
             if self._process.poll() is not None or time.monotonic() > until:
-                said = (self.folder / "log").read_text(errors="replace")[-2000:]
-                raise AssertionError(f"dockerd does not start on this computer:\n{said}")
+                output = (self.folder / "log").read_text(errors="replace")[-2000:]
+                raise AssertionError(f"dockerd does not start on this computer:\n{output}")
             threading.Event().wait(0.05)
 
 

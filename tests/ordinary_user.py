@@ -1,6 +1,6 @@
-"""An ordinary user, though the tests are root's: programs run as theirs, with ids lent to them.
+"""An ordinary user for tests that run as root: runs programs as the user, with subordinate ids.
 
-This computer is told nothing of them: their programs see files of the test's own in /etc.
+This computer's /etc stays unchanged: the user's programs see the test's own files in /etc.
 """
 
 import os
@@ -12,13 +12,12 @@ import pytest
 
 from vm.host import ownership
 
-ID = 4322  # nobody has to be called so
+ID = 4322  # need not exist in /etc/passwd
 
 
 class OrdinaryUser:
-    """`folder` is theirs, and may be entered by everybody, as pytest's own may not; what is in it
-    goes with it.
-    `etc`: the files that they see in /etc."""
+    """`folder` belongs to the user and, unlike pytest's own, may be entered by everyone; it is
+    removed with its content. `etc`: the files that the user sees in /etc."""
 
     id = ID
 
@@ -28,7 +27,7 @@ class OrdinaryUser:
         os.chown(folder, ID, ID)
         self._unshare = shutil.which("unshare")
         self._programs = folder / "programs"
-        self._lent: dict[Path, Path] = {}  # where it is, by where the user sees it
+        self._shown: dict[Path, Path] = {}  # the real place by the place that the user sees
         self.etc = folder / "etc"
         for made in (self._programs, self.etc):
             made.mkdir(mode=0o755)
@@ -37,33 +36,33 @@ class OrdinaryUser:
         for name in ("subuid", "subgid"):
             (self.etc / name).touch()
         monkeypatch.setenv("PATH", f"{self._programs}:{os.environ['PATH']}")
-        # The test, run by root, takes the user's processes and folders for its own.
+        # The code under test, run by root, accepts the user's processes and folders as its own.
         monkeypatch.setattr(ownership, "own_ids", lambda: frozenset((0, ID)))
 
     def lend(self, users: int, groups: int) -> None:
-        """65536 ids from each of these on."""
+        """Gives the user 65536 subordinate ids from each of these on."""
         for name, first in (("subuid", users), ("subgid", groups)):
             (self.etc / name).write_text(f"ann:{first}:65536\n")
 
     def show(self, place: Path, name: str) -> Path:
-        """A folder of the test's that the user is to see, wherever it is; where they see it. For
-        programs that `run_as` has from now on."""
+        """Mounts a folder of the test for the user; returns its path for the user. Applies to later
+        calls of `run_as` and `call`."""
         seen = self.folder / name
         seen.mkdir()
-        self._lent[seen] = place.resolve()
+        self._shown[seen] = place.resolve()
         return seen
 
     def run_as(self, name: str, path: str | None = None) -> None:
-        """Whoever runs this program from now on runs it as the user. `path`: where it is looked
-        for, if not in PATH."""
+        """Makes later calls of this program run as the user. `path`: where to find it, if not in
+        PATH."""
         program = shutil.which(name, path=path)
         assert program is not None, f"{name} is not installed"
         self.call(name, program)
 
     def call(self, name: str, words: str) -> None:
-        """What whoever calls `name` from now on runs as the user."""
-        lent = (f"mount --bind {quote(str(place))} {seen}" for seen, place in self._lent.items())
-        binds = (*lent, *(f"mount --bind {file} /etc/{file.name}" for file in self.etc.iterdir()))
+        """Makes `name` in PATH run this command line as the user."""
+        shown = (f"mount --bind {quote(str(place))} {seen}" for seen, place in self._shown.items())
+        binds = (*shown, *(f"mount --bind {file} /etc/{file.name}" for file in self.etc.iterdir()))
         become = f"setpriv --reuid {ID} --regid {ID} --clear-groups"
         inner = " && ".join(("cd /", *binds, f'exec {become} {words} "$@"'))
         wrapper = self._programs / name

@@ -1,4 +1,4 @@
-"""Another local user, who copies what everybody can see of our processes."""
+"""Another local user, who imitates the processes of this user."""
 
 import os
 import signal
@@ -13,8 +13,8 @@ PATIENCE = 20.0  # seconds; only a test that fails waits so long
 
 @contextmanager
 def process_of_other(folder: Path, name: str, words: list[str]) -> Iterator[int]:
-    """The pid of a process of theirs with this name and these arguments, which lives until then.
-    `folder`: where its program is put; every user may enter it."""
+    """Runs a process of the other user with this name and these arguments; yields its pid.
+    `folder`: holds the program; every user may enter it."""
     program = folder / name
     program.write_text('#!/bin/sh\necho "$$"\nread line\n')
     program.chmod(0o755)
@@ -35,7 +35,7 @@ def process_of_other(folder: Path, name: str, words: list[str]) -> Iterator[int]
 
 
 def as_other(work: Callable[[], object]) -> None:
-    """Do it as them, in a process of its own. It fails when `work` raises or takes too long."""
+    """Runs `work` as the other user in a child process; fails if it raises or takes too long."""
     pid = os.fork()
     if pid == 0:
         status = 1

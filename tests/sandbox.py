@@ -1,15 +1,15 @@
 """Runs a command that can change files only in one folder; for tests of mutants.
 
-As root the command has a mount namespace of its own: every file system is read-only, except the
-folder, an empty /run, and what the kernel provides (/dev, /proc, /sys). Its mounts and the network
+As root the command gets its own mount namespace: every file system is read-only, except the folder,
+an empty /run, and the kernel's file systems (/dev, /proc, /sys). Its mounts and the network
 namespaces that `ip netns` keeps in /run end with its processes. Users other than root cannot mount,
-so the command runs as it is. Linux only. Next: `mutants.py`.
+so the command runs unconfined. Linux only. Next: `mutants.py`.
 """
 
 import os
 from pathlib import Path
 
-# Mounts beside the folder are those of other tests, which may wait until nobody has them.
+# Mounts beside the folder belong to other tests, which may wait for their last unmount.
 SETUP = """
 folder=$1
 shift
@@ -29,7 +29,7 @@ exec "$@"
 
 
 def confined(folder: Path, command: list[str]) -> list[str]:
-    """`command`, to be run in `folder` (a real path), the only one that it can write to."""
+    """`command` wrapped so that it can write only to `folder` (a real path)."""
     if os.geteuid() != 0:
         return command
     return ["unshare", "--mount", "sh", "-c", SETUP, "sh", str(folder), *command]

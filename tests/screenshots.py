@@ -1,7 +1,7 @@
-"""The pictures of the README: `python -m tests.screenshots`, also `./dev screenshots`.
+"""Takes the README's screenshots: `python -m tests.screenshots`, also `./dev screenshots`.
 
-A dockerd of its own with a little shop in it, the real window without a screen, and each page in
-light and dark, saved to `assets/screenshots/`. Needs root, as the tests of the window do.
+It starts a dockerd with the containers of a small shop and the real window without a screen, and
+saves each page, light and dark, to `assets/screenshots/`. Needs root, as the window's tests do.
 """
 
 import os
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def furnish(dockerd: WindowDockerd) -> None:
-    """A shop of three services, a registry, and some that are paused, done or broken."""
+    """Creates a shop of three services, a registry, and paused, exited and failed containers."""
 
     def run(*words: str) -> None:
         done = docker(dockerd.socket, *words, timeout=60)
@@ -144,7 +144,7 @@ def wait(holds: Callable[[], bool]) -> None:
 
 
 def let_pass(seconds: float) -> None:
-    """As somebody would who looks."""
+    """Runs the event loop for some seconds."""
     loop = QEventLoop()
     QTimer.singleShot(round(1000 * seconds), loop.quit)
     loop.exec()

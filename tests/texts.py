@@ -1,9 +1,9 @@
-"""Brings the languages of the window up to date: `python -m tests.texts`, also `./dev texts [NEW]`.
+"""Updates the window's translations: `python -m tests.texts`, also `./dev texts [NEW]`.
 
 lupdate finds the texts in the source and notes in each `assets/i18n/*.ts` which are new
 ("unfinished"); lrelease compiles the file to the `.qm` that the window loads. lupdate finds calls
 of `tr` and `plural`; texts that are data (settings, checks, messages of the engine) are written to
-a file of such calls for it. `tests/unit/desktop/i18n/test_text.py` fails where this was not run.
+a file of such calls for it. `tests/unit/desktop/i18n/test_text.py` fails if this was not run.
 """
 
 import subprocess
@@ -44,7 +44,7 @@ def calls() -> Iterator[str]:
 
 
 def update(*languages: Path) -> None:
-    """Note new texts in these `.ts` files, forget those that are gone, and compile them."""
+    """Adds new texts to these `.ts` files, removes unused ones, and compiles the files."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder, "data.py")
         data.write_text("\n".join(calls()), encoding="utf-8")
