@@ -14,10 +14,7 @@ from vm.host import net
 POOL = {"Subnet": "10.77.0.0/24", "Gateway": "10.77.0.9", "IPRange": "10.77.0.128/25"}
 BRIDGE = "com.docker.network"
 LINK = "cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu"
-DNS = (
-    "--dns",
-    "127.0.0.1",
-)  # in the container, so that dockerd forwards no query for an unknown name
+DNS = ("--dns", "127.0.0.1")  # in the container: dockerd forwards no query for an unknown name
 SERVE = "echo $0 > /index.html; exec httpd -f -p 80 -h /"  # $0: the page
 
 

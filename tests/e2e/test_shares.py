@@ -327,9 +327,7 @@ def test_a_share_removed_while_it_is_in_use(shared: Shared) -> None:
     user = shared.galley.popen([*words, "-v", f"{shared.rw}:/go", PYTHON, "sh", "-c", use])
     assert user.stdout is not None
     assert user.stdout.readline() == b"ready\n"
-    held = os.open(
-        folder, os.O_RDONLY
-    )  # or the new folder may get the same inode and look unchanged
+    held = os.open(folder, os.O_RDONLY)  # or the new folder may get the same inode
     shutil.rmtree(folder)
     (shared.rw / "go").touch()
     stdout = user.stdout.read().decode()
