@@ -15,7 +15,7 @@ from tests.bench.bulk import BIG, LOAD, MIB, SAVE, noise
 from tests.bench.figures import Row, at_most, compared
 from tests.bench.http_endpoints import PING, ask
 from tests.bench.lab import Lab
-from tests.bench.timing import turn_about, wait_until
+from tests.bench.timing import alternate, wait_until
 from vm.guest.agent import GuestAgent
 from vm.guest.protocol import Guest, Stream
 from vm.host import process
@@ -57,8 +57,8 @@ def measure(lab: Lab) -> Iterator[Row]:
     try:
         with contextlib.closing(Load(guest, packed)) as load:
             rounds = lab.times(20, 3)
-            pings = turn_about(rounds, lambda: load.during(ping), ping)
-            freezes = turn_about(rounds, lambda: load.during(freeze), freeze)
+            pings = alternate(rounds, lambda: load.during(ping), ping)
+            freezes = alternate(rounds, lambda: load.during(freeze), freeze)
     finally:
         guest.close()
     yield compared("stream.ping_while_full", "ms", pings, at_most(20))
