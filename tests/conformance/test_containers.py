@@ -22,7 +22,7 @@ CONFIG: dict[str, Any] = {
     "StopTimeout": 3,
     "Tty": True,
     "OpenStdin": True,
-    "WindowApi": ["sh"],
+    "Shell": ["sh"],
     "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
     "Volumes": {"/anonymous": {}},
 }
