@@ -20,6 +20,7 @@ from vm.guest.console import Console
 from vm.types import BootOptions, MachineSpec, MachineState
 
 pytestmark = pytest.mark.vm
+SHORT = 10.0  # seconds between two presses
 
 
 class WithoutConsole(QemuBackend):
@@ -51,6 +52,15 @@ def bench(make_bench: Callable[[str], Bench]) -> Iterator[Bench]:
     made.clean_up()
 
 
+def press_until_it_ends(bench: Bench) -> None:
+    """The guest loses a press that comes before it watches the power button."""
+    for _ in range(int(PATIENCE / SHORT)):
+        bench.backend.stop(bench.directory, Force.ASK)
+        if bench.backend.wait_stopped(bench.directory, SHORT):
+            return
+    raise AssertionError("the power button does not end the machine")
+
+
 def test_a_boot_an_adoption_and_an_end_by_the_stream_and_the_power_button(bench: Bench) -> None:
     bench.open()
     bench.boot()
@@ -65,6 +75,5 @@ def test_a_boot_an_adoption_and_an_end_by_the_stream_and_the_power_button(bench:
     bench.wait_for(lambda: bench.state() is MachineState.RUNNING)
     assert console.lines() == lines, "the agent sends them again"
     bench.machine.guest.dial("/run/galley/keeper.sock").close()
-    bench.backend.stop(bench.directory, Force.ASK)
-    assert bench.backend.wait_stopped(bench.directory, PATIENCE)
+    press_until_it_ends(bench)
     assert "Power down" in serial_log(bench.directory).read_text(), "by the power button"
