@@ -92,7 +92,8 @@ def start(
 
     def prepare(wait: Patience, note: object) -> MachineSpec:
         share = Share(str(folder), str(folder))
-        return msgspec.structs.replace(bench.spec(), shares=(share,))
+        # One CPU would be busy with dockerd's start while sshd is to answer in time.
+        return msgspec.structs.replace(bench.spec(), cpus=2, shares=(share,))
 
     def started() -> Guest:
         bench.open().start(prepare)

@@ -172,11 +172,12 @@ def check_trace(file: Path) -> None:
         if event["ph"] in "Xi"
     }
     host, guest = processes["this computer"], processes["guest"]
-    # The same event on both sides; the host reads the console every 20 ms.
+    # The same event on both sides. The host reads the console every 20 ms; the guest, which has
+    # one busy CPU, may write a line some time after it has taken the line's time.
     for step, line in (
         ("Mounting the data disk", "disk ok"),
         ("Starting the Docker Engine", "engine"),
     ):
         late = ends[host, step] - ends[guest, line]
-        assert -20_000 <= late <= 500_000, f"{step}: {late / 1000:.0f} ms"
+        assert -20_000 <= late <= 2_000_000, f"{step}: {late / 1000:.0f} ms"
     assert any(name.startswith("vm.backends.qemu.start: QEMU was spawned") for _, name in ends)
