@@ -150,10 +150,13 @@ def test_the_page_cache_of_running_containers_shrinks_by_itself(
     name = galley.docker("run", "-d", "--init", IMAGE, "sh", "-c", fill).stdout.decode().strip()
     galley.wait_for(lambda: b"filled" in galley.docker("logs", name).stdout, "a file is cached")
     filled = agent.memory()
-    galley.wait_for(
-        lambda: filled.cached - agent.memory().cached > 48 << 20, "the page cache shrinks"
-    )
-    assert agent.memory().free - filled.free > 32 << 20
+
+    def has_shrunk() -> bool:
+        """What is freed is in part used again at once, by others."""
+        now = agent.memory()
+        return filled.cached - now.cached > 48 << 20 and now.free - filled.free > 32 << 20
+
+    galley.wait_for(has_shrunk, "the page cache shrinks, and memory is free")
     galley.docker("rm", "--force", name)
 
 
@@ -198,13 +201,13 @@ def _check_clock(guest: Guest) -> None:
 
 def agent_of_version(version: int, folder: Path) -> bytes:
     """The relay of another Galley version. Version 1 has neither HELLO nor ssh."""
-    for file in ("relay.c", "targets.h", "own.h"):
-        text = (FILES / "source" / file).read_text()
+    for file in (FILES / "source" / "relay.c", *(FILES / "source").glob("*.h")):
+        text = file.read_text()
         text = text.replace("VERSION = 2,", f"VERSION = {version},")
         if version == 1:
             text = text.replace("  queue_number(0, HELLO, VERSION);\n", "")
-            text = text.replace("sshd = words + 2;", "sshd = words + count;")
-        (folder / file).write_text(text)
+            text = text.replace("sshd = words + 3;", "sshd = words + count;")
+        (folder / file.name).write_text(text)
     made = folder / "relay"
     subprocess.run(["cc", "-O2", "-static", "-o", made, folder / "relay.c"], check=True)
     return made.read_bytes()
