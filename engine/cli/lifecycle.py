@@ -28,7 +28,7 @@ from vm.types import MachineState
 
 GONE = (MachineState.STOPPED, MachineState.ABSENT)
 SETTLE_PATIENCE = 60.0  # seconds for a cancelled start, or a machine that is taken over
-QUIT_PATIENCE = 15.0
+QUIT_PATIENCE = 60.0  # seconds; on a busy computer its threads take their time
 
 
 @click.command(cls=Command)
