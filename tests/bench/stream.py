@@ -63,7 +63,8 @@ def measure(lab: Lab) -> Iterator[Row]:
         guest.close()
     yield compared("stream.ping_while_full", "ms", pings, at_most(20))
     yield compared("stream.freeze_while_full", "ms", freezes, at_most(20))
-    galley.docker("rmi", BIG)  # by the next supervisor, which adopts the machine
+    galley.start()  # the next supervisor adopts the machine
+    galley.docker("rmi", BIG)
 
 
 class Load:
