@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from vm.guest.protocol import Stream
+
 type HttpEndpoint = Callable[[], socket.socket]
 
 PATIENCE = 300.0  # seconds; only a bench that hangs waits so long
@@ -37,7 +39,7 @@ def tcp_endpoint(port: int) -> HttpEndpoint:
     return connect
 
 
-def ping(connection: socket.socket) -> float:
+def ping(connection: socket.socket | Stream) -> float:
     """Seconds for one `GET /_ping` on a connection that stays open."""
     began = time.perf_counter()
     connection.sendall(PING)

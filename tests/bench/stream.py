@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from tests.bench.bulk import BIG, LOAD, MIB, SAVE, noise
 from tests.bench.figures import Row, at_most, compared
-from tests.bench.http_endpoints import PING, ask
+from tests.bench.http_endpoints import ask, ping
 from tests.bench.lab import Lab
 from tests.bench.timing import alternate, wait_until
 from vm.guest.agent import GuestAgent
@@ -35,16 +35,12 @@ def measure(lab: Lab) -> Iterator[Row]:
     guest.connect(30)
     agent = GuestAgent(guest.dial)
 
-    def ping() -> float:
-        """Milliseconds, on a connection of its own."""
+    def ping_anew() -> float:
+        """Milliseconds, on a channel of its own."""
         began = time.perf_counter()
-        channel = guest.dial(DOCKERD)
-        channel.sendall(PING)
-        answer = b""
-        while not answer.endswith(b"\r\n\r\nOK"):
-            answer += _some(channel)
-        channel.close()
-        return 1e3 * (time.perf_counter() - began)
+        with contextlib.closing(guest.dial(DOCKERD)) as channel:
+            ping(channel)
+            return 1e3 * (time.perf_counter() - began)
 
     def freeze() -> float:
         """Milliseconds until the disk is frozen; the thaw does not count."""
@@ -57,7 +53,7 @@ def measure(lab: Lab) -> Iterator[Row]:
     try:
         with contextlib.closing(Load(guest, packed)) as load:
             rounds = lab.times(20, 3)
-            pings = alternate(rounds, lambda: load.during(ping), ping)
+            pings = alternate(rounds, lambda: load.during(ping_anew), ping_anew)
             freezes = alternate(rounds, lambda: load.during(freeze), freeze)
     finally:
         guest.close()
