@@ -195,8 +195,8 @@ def test_the_tab_follows_the_end_of_the_container(
 ) -> None:
     wait_for(lambda: tab.loader.processes)
     client.containers.stop(tab.key)
-    wait_for(lambda: not tab.processes.branches)
-    assert "not running" in tab.processes.note
+    wait_for(lambda: "not running" in tab.processes.note)
+    assert not tab.processes.branches
     assert not tab.feed.is_on
     assert tab.limits.memory.used.text() == "–"
     assert len(tab.stack.sheets) == 2
