@@ -4,7 +4,6 @@ Each calls the supervisor and waits for the result; `output.py` shows errors. Ne
 (shows a start), `engine/engine.py` (does it).
 """
 
-import contextlib
 import sys
 import time
 from pathlib import Path
@@ -15,20 +14,18 @@ from engine.cli import reach
 from engine.cli.boot_view import boot_view
 from engine.cli.command import Command
 from engine.cli.output import note, say
-from engine.client.launch import restart_supervisor
+from engine.client.launch import end_supervisor, restart_supervisor
 from engine.control.client import ControlClient
 from engine.control.protocol import StartParams, StopParams
 from engine.messages.cli import MACHINE_NONE_TO_DELETE, START_CANCELLED_STOPPED
 from engine.types import EngineStatus
 from vm.directory import MachineDir
-from vm.errors import Cancelled, NoMachine, SupervisorGone
+from vm.errors import Cancelled, NoMachine
 from vm.host.paths import find_home, make_home
-from vm.host.process import identify, wait_gone
 from vm.types import MachineState
 
 GONE = (MachineState.STOPPED, MachineState.ABSENT)
 SETTLE_PATIENCE = 60.0  # seconds for a cancelled start, or a machine that is taken over
-QUIT_PATIENCE = 60.0  # seconds; on a busy computer its threads take their time
 
 
 @click.command(cls=Command)
@@ -128,13 +125,9 @@ def quit_command() -> None:
     if client is None:
         say("Galley is not running.")
         return
-    process = identify(client.hello.pid)
     with client:
         client.call("stop")
-        with contextlib.suppress(SupervisorGone):  # it may be gone before its answer is here
-            client.call("quit")
-    if process is not None:
-        wait_gone(process, QUIT_PATIENCE)
+        end_supervisor(client)
     say("Stopped. Galley is not running any more.")
 
 

@@ -4,8 +4,8 @@
     client = connect_only(home)          None when none is running; starts nothing
 
 Launchers hold a lock (`run/launch.lock`), so that the second finds what the first has started. Only
-`restart_supervisor` ends a supervisor. Modules for starting are imported only when needed: most
-commands find one running. Next: `engine/control/spawn.py`.
+`end_supervisor` ends one. Modules for starting are imported only when needed: most commands find
+one running. Next: `engine/control/spawn.py`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from vm.host.lock import FileLock
 from vm.host.paths import Home, make_home
 
 START_SECONDS = 30.0
-QUIT_SECONDS = 20.0
+QUIT_SECONDS = 60.0  # on a busy computer its threads take their time
 
 
 def connect_only(home: Home) -> ControlClient | None:
@@ -40,8 +40,11 @@ def ensure_supervisor(home: Home, *, seconds: float = START_SECONDS) -> ControlC
 
 def restart_supervisor(home: Home) -> ControlClient:
     """End the running one, of whatever version, and start ours. The VM keeps running."""
-    with contextlib.suppress(NoSupervisor):
-        _end(home)
+    with (
+        contextlib.suppress(NoSupervisor),
+        ControlClient.connect(home, any_version=True) as old,
+    ):
+        end_supervisor(old)
     return ensure_supervisor(home)
 
 
@@ -60,12 +63,16 @@ def _start(home: Home, seconds: float) -> ControlClient:
                 time.sleep(0.1)  # another one holds the lock: it is ending, or about to answer
 
 
-def _end(home: Home) -> None:
+def end_supervisor(client: ControlClient) -> None:
+    """Ask the process to end, and wait for that; a VM keeps running.
+
+    Raises SupervisorGone when it has not ended within `QUIT_SECONDS`.
+    """
     from vm.host.process import identify, wait_gone
 
-    with ControlClient.connect(home, any_version=True) as old:
-        identity = identify(old.hello.pid)
-        old.call("quit")
+    identity = identify(client.hello.pid)
+    with contextlib.suppress(SupervisorGone):  # it may be gone before its answer is here
+        client.call("quit")
     if identity is not None and not wait_gone(identity, QUIT_SECONDS):
         raise SupervisorGone(
             SUPERVISOR_DID_NOT_END,
