@@ -6,6 +6,7 @@ booted.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from vm.errors import HomeUnusable, ImageDamaged
-from vm.host.paths import write_atomic
+from vm.host.paths import sync_directory, write_atomic
 from vm.messages import Text
 from vm.messages.guest import (
     IMAGE_DAMAGED,
@@ -22,7 +23,7 @@ from vm.messages.guest import (
     IMAGE_OTHER_SIZE,
 )
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 CERTIFICATES = "certificates.pem"  # a part: those that the guest trusts, for the host to compare
 STAMP = "verified.json"
@@ -36,6 +37,35 @@ class Part(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Package(msgspec.Struct, frozen=True):
+    """A Debian package of an image. `sha256`: of the .deb file."""
+
+    version: str
+    arch: str
+    source: str
+    source_version: str
+    sha256: str
+
+
+class Release(msgspec.Struct, frozen=True):
+    """A signed Release file that listed the packages.
+
+    Source: https://wiki.debian.org/DebianRepository/Format
+    """
+
+    origin: str
+    suite: str  # "stable-security"
+    codename: str  # "trixie-security"
+    date: str  # RFC 3339, UTC
+    sha256: str
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """What manifests of all formats have."""
+
+    format: int
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What an image is, and its parts. Written last: a directory without it is no image."""
 
@@ -43,13 +73,29 @@ class Manifest(msgspec.Struct, frozen=True):
     suite: str
     channel: str
     arch: str
-    recipe: str  # the hash of everything that determines the content
+    recipe: str  # the hash of everything of Galley that determines the content
     kernel: str  # the kernel's version
-    packages: dict[str, str]  # name → version
+    date: str  # the newest release's: how old the packages are, whenever the image was built
+    releases: tuple[Release, ...]
+    packages: dict[str, Package]  # by name
     parts: tuple[Part, ...]
 
     def part(self, name: str) -> Part | None:
         return next((part for part in self.parts if part.name == name), None)
+
+    @property
+    def package_set(self) -> str:
+        """A hash of the packages: names, versions, architectures and digests."""
+        digest = hashlib.sha256()
+        for name, package in sorted(self.packages.items()):
+            line = (name, package.version, package.arch, package.sha256)
+            digest.update("\0".join(line).encode() + b"\n")
+        return digest.hexdigest()[:12]
+
+    @property
+    def directory_name(self) -> str:
+        """Channel and architecture for people, then what the image was made of."""
+        return f"{self.channel}-{self.arch}-{self.recipe}-{self.package_set}"
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -79,14 +125,13 @@ def read_manifest(image: Path) -> Manifest:
     """Raises ImageDamaged when it is missing, unreadable or of another format."""
     path = image / MANIFEST
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        data = path.read_bytes()
+        found = msgspec.json.decode(data, type=_Format).format
+        if found == FORMAT:
+            return msgspec.json.decode(data, type=Manifest)
     except (OSError, msgspec.DecodeError) as error:
         raise damaged(image, MANIFEST, str(error)) from error
-    if manifest.format != FORMAT:
-        raise damaged(
-            image, MANIFEST, IMAGE_OTHER_FORMAT.text(format=manifest.format, expected=FORMAT)
-        )
-    return manifest
+    raise damaged(image, MANIFEST, IMAGE_OTHER_FORMAT.text(format=found, expected=FORMAT))
 
 
 def write_manifest(image: Path, manifest: Manifest) -> None:
@@ -116,6 +161,27 @@ def verify(image: Path) -> Manifest:
     with suppress(HomeUnusable):  # an image that is shared read-only is hashed every time
         write_atomic(image / STAMP, msgspec.json.encode(seen), mode=0o644)
     return manifest
+
+
+def settle(made: Path, images: Path, spare: Path) -> Path:
+    """Give a complete image its name below `images`, in one rename; returns its directory.
+
+    A sound image of that name stays, for a machine may run it. A damaged one is moved to `spare`,
+    which must not exist. Raises ImageDamaged when `made` is.
+    """
+    final = images / read_manifest(made).directory_name
+    try:
+        verify(final)
+        return final
+    except ImageDamaged:
+        if final.exists():
+            final.rename(spare)
+    for part in read_manifest(made).parts:
+        with (made / part.name).open("r+b") as file:
+            os.fsync(file.fileno())
+    made.rename(final)
+    sync_directory(images)
+    return final
 
 
 def damaged(image: Path, name: str, reason: str | Text) -> ImageDamaged:

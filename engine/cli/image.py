@@ -104,4 +104,4 @@ def _describe(entry: Info) -> None:
     say(f"  kernel {manifest.kernel}")
     for name in ("docker.io", "containerd", "runc", "docker-buildx", "docker-compose"):
         if name in manifest.packages:
-            say(f"  {name} {manifest.packages[name]}")
+            say(f"  {name} {manifest.packages[name].version}")

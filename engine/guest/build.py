@@ -4,16 +4,16 @@
     parts       vmlinux, initramfs and root.qcow2 are made of chosen files
     manifest    written last, beside the parts; then the directory gets its name in one rename
 
-The same recipe and package versions give the same bytes. A build that fails or is cancelled leaves
-nothing. Next: `recipe.py`, `rootfs.py`.
+`build` returns an image of the current recipe, whatever its packages; `build_anew` one with the
+packages of today. The same recipe and packages give the same bytes. A build that fails or is
+cancelled leaves nothing. Next: `recipe.py`, `packages.py`, `rootfs.py`.
 """
 
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote
 
-from engine.guest import event_module, kernel, recipe, rootfs, sources
+from engine.guest import event_module, kernel, packages, recipe, rootfs, sources
 from engine.guest.archive import PackageTree
 from engine.guest.recipe import Channel, recipe_hash
 from engine.messages.image import (
@@ -35,7 +35,7 @@ from vm.errors import HostError, ImageDamaged, Retry
 from vm.host import process
 from vm.messages import Text
 
-__all__ = ["Channel", "build", "is_current", "recipe_hash"]
+__all__ = ["Channel", "build", "build_anew", "find_current", "recipe_hash"]
 
 EPOCH = "1735689600"  # the time of every file in the image
 # Our programs.
@@ -47,17 +47,21 @@ UUID = "67616c6c-6579-4000-8000-000000000001"
 _KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
 
 
-def is_current(image_dir: Path, channel: Channel = Channel.STABLE, arch: str | None = None) -> bool:
-    """Whether the directory holds an image of the current recipe. Its parts are not verified."""
-    try:
-        return image.read_manifest(image_dir).recipe == recipe_hash(channel, arch)
-    except ImageDamaged:
-        return False
-
-
-def image_name(channel: Channel = Channel.STABLE, arch: str | None = None) -> str:
-    """The directory's name: channel and architecture for people, the recipe's hash for `build`."""
-    return f"{channel}-{arch or recipe.architecture()}-{recipe_hash(channel, arch)}"
+def find_current(
+    images: Path, channel: Channel = Channel.STABLE, arch: str | None = None
+) -> tuple[Path, ...]:
+    """The images of the current recipe, those with the newest packages first. Their parts are not
+    verified."""
+    recipe_now = recipe_hash(channel, arch)
+    found: list[tuple[str, str, Path]] = []
+    for path in image.find(images):
+        try:
+            manifest = image.read_manifest(path)
+        except ImageDamaged:
+            continue
+        if manifest.recipe == recipe_now:
+            found.append((manifest.date, path.name, path))
+    return tuple(path for _date, _name, path in sorted(found, reverse=True))
 
 
 def build(
@@ -67,18 +71,30 @@ def build(
     arch: str | None = None,
     progress: Callable[[Text], None],
 ) -> Path:
-    """The image's directory below `destination`; built when there is none or it is damaged.
+    """The directory of a verified image of the current recipe below `destination`; built when
+    there is none, or when those are damaged.
 
     Raises HostError (ToolMissing, DiskFull) with the last lines of the failed command.
     """
-    arch = arch or recipe.architecture()
-    final = destination / image_name(channel, arch)
-    if is_current(final, channel, arch):
+    for found in find_current(destination, channel, arch):
         try:
-            image.verify(final)
-            return final
+            image.verify(found)
+            return found
         except ImageDamaged as error:
             progress(RECIPE_AGAIN.text(damage=error))
+    return build_anew(destination, channel=channel, arch=arch, progress=progress)
+
+
+def build_anew(
+    destination: Path,
+    *,
+    channel: Channel = Channel.STABLE,
+    arch: str | None = None,
+    progress: Callable[[Text], None],
+) -> Path:
+    """Like `build`, with the packages that Debian has now. An image that already has them stays
+    as it is."""
+    arch = arch or recipe.architecture()
     for tool in (recipe.compiler(arch), "mmdebstrap", "mkfs.erofs", "qemu-img", "zstd"):
         process.find_tool(tool, RECIPE_INSTALL)
     destination.mkdir(parents=True, exist_ok=True)
@@ -87,10 +103,7 @@ def build(
         made = work / "image"
         made.mkdir(mode=0o755)
         _make_parts(work, made, channel, arch, progress)
-        if final.exists():
-            final.rename(work / "old")
-        made.rename(final)
-    return final
+        return image.settle(made, destination, work / "old")
 
 
 def _make_parts(
@@ -98,7 +111,7 @@ def _make_parts(
 ) -> None:
     suite = recipe.SUITES[channel]
     progress(RECIPE_UNPACK.text(suite=suite))
-    tar, packages = _unpack(work, suite, arch)
+    tar, installed = _unpack(work, suite, arch)
     with PackageTree(tar) as tree:
         progress(RECIPE_KERNEL.text())
         version, modules = rootfs.load_modules(tree)
@@ -128,14 +141,16 @@ def _make_parts(
             arch=arch,
             recipe=recipe_hash(channel, arch),
             kernel=version,
-            packages=packages,
+            date=installed.date,
+            releases=installed.releases,
+            packages=installed.packages,
             parts=parts,
         ),
     )
 
 
-def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, dict[str, str]]:
-    """The unpacked packages as a tar, and their versions. Runs none of their code."""
+def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, packages.Installed]:
+    """The unpacked packages as a tar, and what they are. Runs none of their code."""
     tar = work / "packages.tar"
     lines: list[str] = []
     dump = process.run(["apt-config", "dump"])
@@ -147,8 +162,7 @@ def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, dict[str, str]]:
         f"--architectures={arch}",
         f"--include={','.join([*recipe.PACKAGES, _KERNELS[arch]])}",
         *(f"--aptopt={option}" for option in options),
-        # Printed, not written to a file: without root, the hook's user has no write access.
-        '--extract-hook=ls "$1/var/cache/apt/archives"',
+        f"--extract-hook={packages.HOOK}",
         suite,
         str(tar),
         *sources.mirror_lines(sources.read_sources(), suite),
@@ -156,13 +170,7 @@ def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, dict[str, str]]:
     done = process.stream(argv, lines.append, env={"SOURCE_DATE_EPOCH": EPOCH})
     if not done.ok:
         raise _unpack_failed(suite, done)
-    return tar, dict(sorted(_package(line) for line in lines if line.endswith(".deb")))
-
-
-def _package(file_name: str) -> tuple[str, str]:
-    """`name_version_arch.deb`, its epoch's colon quoted."""
-    name, version, _ = file_name.removesuffix(".deb").split("_")
-    return name, unquote(version)
+    return tar, packages.read(lines)
 
 
 def _unpack_failed(suite: str, done: process.Completed) -> HostError:

@@ -74,6 +74,15 @@ RECIPE_NO_NETWORK = Message(
     "The guest's packages could not be fetched.",
     "Check the network and apt's sources: sudo apt-get update",
 )
+RECIPE_NO_PACKAGES = Message(
+    "recipe.no_packages",
+    "mmdebstrap did not report the packages that it installed.",
+    "Install dpkg, and a current mmdebstrap",
+)
+RECIPE_NO_RELEASE = Message(
+    "recipe.no_release",
+    "No signed Release file says how old the guest's packages are.",
+)
 RECIPE_NO_ROOM = Message(
     "recipe.no_room",
     "The guest's packages could not be fetched.",

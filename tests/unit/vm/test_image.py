@@ -1,28 +1,22 @@
 """An image is booted only if each part matches the manifest; a part that does not is named."""
 
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests import small_image
+from tests.small_image import RUNC
 from vm import image
 from vm.errors import ImageDamaged
-from vm.image import MANIFEST, STAMP, Manifest
+from vm.image import FORMAT, MANIFEST, STAMP
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    folder = tmp_path / "one"
-    folder.mkdir()
-    (folder / "vmlinux").write_bytes(b"kernel" * 1000)
-    (folder / "root.qcow2").write_bytes(b"root" * 1000)
-    parts = tuple(image.describe(folder / name) for name in ("vmlinux", "root.qcow2"))
-    packages = {"runc": "1:2.3-4"}
-    image.write_manifest(
-        folder, Manifest(1, "trixie", "stable", "amd64", "abc", "6.12", packages, parts)
-    )
-    return folder
+    return small_image.make_in(tmp_path / "one")
 
 
 def test_a_manifest_round_trips(made: Path) -> None:
@@ -38,7 +32,7 @@ def test_a_manifest_round_trips(made: Path) -> None:
 def test_a_sound_image_is_verified_and_stamped(made: Path) -> None:
     assert not (made / STAMP).exists()
     manifest = image.verify(made)
-    assert manifest.packages == {"runc": "1:2.3-4"}
+    assert manifest.packages["runc"] == RUNC
     assert (made / STAMP).exists()
 
 
@@ -78,9 +72,8 @@ def test_an_invalid_manifest_is_damage(made: Path, text: bytes) -> None:
 
 
 def test_another_format_is_refused(made: Path) -> None:
-    newer = msgspec.structs.replace(image.read_manifest(made), format=2)
-    image.write_manifest(made, newer)
-    with pytest.raises(ImageDamaged, match="format is 2"):
+    (made / MANIFEST).write_text(f'{{"format": {FORMAT + 1}, "parts": "elsewhere"}}')
+    with pytest.raises(ImageDamaged, match=f"format is {FORMAT + 1}"):
         image.verify(made)
 
 
@@ -100,3 +93,34 @@ def test_images_are_found_newest_first(made: Path) -> None:
     assert image.find(images) == (newer, made)
     assert image.unused(images, [newer]) == (made,)
     assert image.find(images / "absent") == ()
+
+
+@pytest.mark.parametrize("changed", ["version", "arch", "sha256"])
+def test_the_package_set_follows_names_versions_and_digests(made: Path, changed: str) -> None:
+    manifest = image.read_manifest(made)
+    assert manifest.directory_name == f"stable-amd64-abc-{manifest.package_set}"
+    other = msgspec.structs.replace(RUNC, **{changed: "other"})
+    packages = msgspec.structs.replace(manifest, packages={"runc": other})
+    assert packages.package_set != manifest.package_set
+    renamed = msgspec.structs.replace(manifest, packages={"crun": RUNC})
+    assert renamed.package_set != manifest.package_set
+    later = msgspec.structs.replace(manifest, date="2026-11-29T08:00:00Z")
+    assert later.package_set == manifest.package_set
+
+
+def test_a_sound_image_of_the_same_name_stays(made: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    first = image.settle(_copy(made, tmp_path / "a"), images, tmp_path / "old")
+    inode = (first / "vmlinux").stat().st_ino
+    second = image.settle(_copy(made, tmp_path / "b"), images, tmp_path / "old")
+    assert first == second == images / image.read_manifest(made).directory_name
+    assert (first / "vmlinux").stat().st_ino == inode
+    (first / "vmlinux").write_bytes(b"kernem" * 1000)
+    image.settle(_copy(made, tmp_path / "c"), images, tmp_path / "old")
+    image.verify(first)
+    assert (tmp_path / "old" / "vmlinux").read_bytes() == b"kernem" * 1000
+
+
+def _copy(made: Path, to: Path) -> Path:
+    return Path(shutil.copytree(made, to))

@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.guest import build as building
-from engine.guest.build import build, image_name, is_current
-from engine.guest.recipe import Channel, recipe_hash
+from engine.guest.build import build, build_anew, find_current
+from engine.guest.recipe import Channel, architecture, recipe_hash
+from tests import small_image
+from tests.small_image import MANIFEST, RUNC
 from vm import image
 from vm.errors import HostError
 from vm.host import process
 from vm.host.process import Completed
+from vm.image import Manifest
 from vm.messages import Message, Text
 
 
@@ -21,26 +25,61 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def make(work: Path, target: Path, channel: Channel, arch: str, progress: object) -> None:
         made.append(work)
-        (target / "vmlinux").write_bytes(b"kernel")
-        parts = (image.describe(target / "vmlinux"),)
-        recipe = recipe_hash(channel, arch)
-        manifest = image.Manifest(1, "trixie", channel, arch, recipe, "6.12", {}, parts)
-        image.write_manifest(target, manifest)
+        target.rmdir()
+        small_image.make_in(target, manifest_now(channel, arch))
 
     monkeypatch.setattr(building, "_make_parts", make)
     monkeypatch.setattr(process, "find_tool", lambda name, hint: Path(name))
     return made
 
 
+def manifest_now(channel: Channel = Channel.STABLE, arch: str | None = None) -> Manifest:
+    """As if it was just built by the current recipe."""
+    arch = arch or architecture()
+    return msgspec.structs.replace(
+        MANIFEST, channel=channel, arch=arch, recipe=recipe_hash(channel, arch)
+    )
+
+
+def later(manifest: Manifest) -> Manifest:
+    """With a package of the next day."""
+    runc = msgspec.structs.replace(RUNC, version="1:2.3-5", sha256="12" * 32)
+    return msgspec.structs.replace(
+        manifest, date="2026-11-29T08:00:00Z", packages={**manifest.packages, "runc": runc}
+    )
+
+
 def test_an_image_is_built_once(steps: list[Path], tmp_path: Path) -> None:
     messages: list[Text] = []
     first = build(tmp_path / "images", progress=messages.append)
     again = build(tmp_path / "images", progress=messages.append)
-    assert first == again == tmp_path / "images" / image_name()
+    assert first == again == tmp_path / "images" / manifest_now().directory_name
     assert len(steps) == 1
-    assert is_current(first)
-    assert not is_current(first, Channel.LATEST)
-    assert not is_current(tmp_path)
+
+
+def test_the_image_with_the_newest_packages_of_the_recipe_is_used(
+    steps: list[Path], tmp_path: Path
+) -> None:
+    new = small_image.add_to(tmp_path, later(manifest_now()))
+    old = small_image.add_to(tmp_path, manifest_now())
+    small_image.add_to(tmp_path, manifest_now(Channel.LATEST))
+    small_image.add_to(tmp_path, MANIFEST)
+    assert find_current(tmp_path) == (new, old)
+    assert build(tmp_path, progress=lambda text: None) == new
+    (new / "vmlinux").write_bytes(b"")
+    assert build(tmp_path, progress=lambda text: None) == old
+    assert not steps
+
+
+def test_building_anew_keeps_an_image_with_the_packages_of_today(
+    steps: list[Path], tmp_path: Path
+) -> None:
+    old = small_image.add_to(tmp_path, manifest_now())
+    inode = (old / "vmlinux").stat().st_ino
+    assert build_anew(tmp_path, progress=lambda text: None) == old
+    assert len(steps) == 1
+    assert (old / "vmlinux").stat().st_ino == inode
+    assert [path.name for path in tmp_path.iterdir()] == [old.name]
 
 
 def test_a_damaged_image_is_reported_and_rebuilt(steps: list[Path], tmp_path: Path) -> None:
@@ -82,10 +121,6 @@ def test_a_failed_download_has_a_hint(output: str, summary: str, hint: str) -> N
     assert summary in error.summary
     assert hint in error.hint
     assert output in error.details
-
-
-def test_a_file_name_gives_the_package_and_its_version() -> None:
-    assert building._package("openssh_1%3a10.0p1-7_amd64.deb") == ("openssh", "1:10.0p1-7")
 
 
 def test_zeros_take_no_space(tmp_path: Path) -> None:
