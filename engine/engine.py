@@ -70,14 +70,6 @@ class Engine:
             docker_cli=self._docker_cli,
             publish=publish,
         )
-        self._start_sequence = StartSequence(
-            home=home,
-            settings=settings,
-            machine=self._machine,
-            saver=self._saver,
-            folders=self._folders,
-            configuring=self.configuring,
-        )
         guest_rules = GuestRules()
         self._stop_sequence = StopSequence(
             machine=self._machine,
@@ -87,8 +79,15 @@ class Engine:
             monitors=self._monitors,
             folders=self._folders,
         )
-        self.snapshots = Snapshots(
-            self._machine, self._stop_sequence, self._saver, self._start_sequence.start, publish
+        self.snapshots = Snapshots(self._machine, self._stop_sequence, self._saver, publish)
+        self._start_sequence = StartSequence(
+            home=home,
+            settings=settings,
+            machine=self._machine,
+            saver=self._saver,
+            folders=self._folders,
+            configuring=self.configuring,
+            snapshots=self.snapshots,
         )
         self.resources = Resources(directory, backend, self._machine.dial, self._saver.keep_awake)
         self._file_events = FileEvents(self._machine.dial, home.root, publish)
@@ -141,6 +140,7 @@ class Engine:
                 self._folders,
                 self._file_events,
                 self._monitors,
+                self._start_sequence,
             ),
         )
 
@@ -159,7 +159,7 @@ class Engine:
         """Bind the docker socket (it stays bound from here on) and adopt a running machine."""
         self._bridge.open()
         self.configuring.open()
-        self.snapshots.open()
+        self.snapshots.open(self._start_sequence.start)
         steps = EngineSteps(
             home=self._home,
             machine=self._machine,

@@ -15,12 +15,15 @@ GALLEY_HOME/machine/
     running.json    what the backend started: pid, start time, port, accelerator
     accelerator.json  which accelerator booted a test guest here, and why not the others
     to-start.json   containers that ran when the engine was stopped: they start with it
+    engine.json     the versions of dockerd that have opened the data disk, and answered
     in-use.json     folders of this host that containers used when the machine was suspended
     put-away        exists while the machine is auto-suspended: the first use resumes it
     doors.json      ports that an auto-suspended machine published: traffic there resumes it
-    snapshots/NAME/ a snapshot: data.img, to-start.json, suspended/, and last manifest.json
+    snapshots/NAME/ a snapshot: data.img, to-start.json, engine.json, suspended/, and last
+                    manifest.json
     data.restored   a snapshot's disk that is about to become data.img; deleted after a crash
-    to-start.restored  about to become to-start.json with that disk; empty: nothing is to start
+    to-start.restored, engine.restored  about to become the files of that name with that disk;
+                    empty: there is to be none
 GALLEY_HOME/logs/
     console.log     the guest's console since its last start; console.1.log the one before
     backend.log     the output of QEMU, WSL or Hyper-V
@@ -136,6 +139,10 @@ class MachineDir(msgspec.Struct, frozen=True):
         return self.root / "to-start.json"
 
     @property
+    def engine(self) -> Path:
+        return self.root / "engine.json"
+
+    @property
     def auto_suspended(self) -> Path:
         return self.root / "put-away"
 
@@ -158,6 +165,13 @@ class MachineDir(msgspec.Struct, frozen=True):
 
     def snapshot_to_start(self, name: str) -> Path:
         return self.snapshots / name / "to-start.json"
+
+    def snapshot_engine(self, name: str) -> Path:
+        return self.snapshots / name / "engine.json"
+
+    @property
+    def engine_restored(self) -> Path:
+        return self.root / "engine.restored"
 
     @property
     def to_start_restored(self) -> Path:

@@ -27,6 +27,7 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 CERTIFICATES = "certificates.pem"  # a part: those that the guest trusts, for the host to compare
 STAMP = "verified.json"
+ENGINES = ("docker-ce", "docker.io")  # the packages with dockerd
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -91,6 +92,14 @@ class Manifest(msgspec.Struct, frozen=True):
             line = (name, package.version, package.arch, package.sha256)
             digest.update("\0".join(line).encode() + b"\n")
         return digest.hexdigest()[:12]
+
+    @property
+    def engine_version(self) -> str:
+        """dockerd's own version, without Debian's epoch and revision; empty without a dockerd."""
+        for name in ENGINES:
+            if (package := self.packages.get(name)) is not None:
+                return package.version.rpartition(":")[2].rpartition("-")[0]
+        return ""
 
     @property
     def directory_name(self) -> str:

@@ -55,13 +55,15 @@ def build_image(app: AppContext) -> Task:
     home = app.link.home
 
     def work(task: Task) -> None:
-        from engine.guest.current_image import current_image
+        from engine.guest.recipe import Channel
+        from engine.images.guest_images import GuestImages
         from engine.settings.store import SettingsStore
 
         def tell(text: Text) -> None:
             task.report(messages.said(text))
 
-        current_image(home, SettingsStore(home).load().channel, tell)
+        channel = Channel(SettingsStore(home).load().channel)
+        GuestImages(home).newest(channel, tell)
 
     return app.tasks.start(tr("Build the guest image"), work)
 

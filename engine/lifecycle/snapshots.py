@@ -42,13 +42,12 @@ class Snapshots:
         machine: Machine,
         stop_sequence: StopSequence,
         saver: ResourceSaver,
-        start: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
         self._machine = machine
         self._stop_sequence = stop_sequence
         self._saver = saver
-        self._start = start
+        self._start: Callable[[], None]
         self._changed = changed
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
@@ -56,8 +55,9 @@ class Snapshots:
         self.kept: tuple[MachineSnapshot, ...] = ()
         self.work: SnapshotWork | None = None
 
-    def open(self) -> None:
-        """List the snapshots, and remove what a crash has left."""
+    def open(self, start: Callable[[], None]) -> None:
+        """List the snapshots, and remove what a crash has left. `start` starts the machine."""
+        self._start = start
         directory = self._machine.directory
         copies = self._machine.backend.copies_disk
         if snapshots.sweep(directory) and copies is not None:
@@ -127,6 +127,12 @@ class Snapshots:
             )
 
     # --- in the machine's thread --------------------------------------------------------------
+
+    def create_before_boot(self, name: str) -> None:
+        """Of a machine that is off and about to boot."""
+        snapshots.check_new(self._machine.directory, name)
+        self._copies()
+        self._create(name, False)
 
     def _copy_suspended(self, name: str) -> None:
         try:

@@ -1,21 +1,36 @@
 """The sequence that starts the engine: guest image, boot, docker's context and logins.
 
-Counterpart of `stopping.py`. The boot steps once the machine can be reached are `start_steps.py`'s.
-Next: `engine/guest/current_image.py`, `configuring.py`, `docker_cli.py`.
+A new image with which dockerd does not answer is rejected: the machine boots the one before it, if
+that works. Counterpart of `stopping.py`. The boot steps once the machine can be reached are
+`start_steps.py`'s. Next: `engine/images/guest_images.py`, `configuring.py`, `docker_cli.py`.
 """
 
+import logging
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
-from engine.guest.current_image import current_image
+from engine.guest.recipe import Channel
+from engine.images.guest_images import GuestImages
 from engine.lifecycle.configuring import ConfigureSequence
+from engine.lifecycle.data_guard import DataGuard
 from engine.lifecycle.resource_saver import ResourceSaver
+from engine.lifecycle.snapshots import Snapshots
+from engine.messages.engine import STEP_ANSWER
 from engine.settings.store import SettingsStore, machine_spec
 from engine.shares.shared_folders import SharedFolders
+from vm import image, last_spec
+from vm.errors import BootFailed, EngineFailed, GalleyError, GuestUnreachable, Problem
 from vm.host.paths import Home
+from vm.lifecycle.boot_steps import Prepare
 from vm.lifecycle.machine import Machine
 from vm.lifecycle.steps import Patience
 from vm.messages import Text
 from vm.types import MachineSpec
+
+log = logging.getLogger(__name__)
+
+FAILED = (BootFailed, EngineFailed, GuestUnreachable)  # may be the image's fault
 
 
 class StartSequence:
@@ -30,27 +45,75 @@ class StartSequence:
         saver: ResourceSaver,
         folders: SharedFolders,
         configuring: ConfigureSequence,
+        snapshots: Snapshots,
     ) -> None:
-        self._home = home
+        self._images = GuestImages(home)
         self._settings = settings
         self._machine = machine
         self._saver = saver
         self._folders = folders
         self._configuring = configuring
+        self._guard = DataGuard(machine.directory, snapshots)
+        self._snapshots = snapshots
+        self._image: Path | None = None  # of the last start by this process
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self._images.problems
 
     def start(self, *, repair: bool = False) -> None:
         """Boot or resume the machine, and wait until dockerd answers on the host's socket."""
-        has_run = self._machine.status.state.is_up
-        self._machine.start(self._prepare, repair=repair)
+        status = self._machine.status
+        resume = status.resumable and not repair
+        self._boot(partial(self._machine.start, repair=repair), resume)
         self._started()
-        if has_run:  # else a boot step has done it
+        if status.state.is_up:  # else a boot step has done it
             self._configuring.configure()
 
     def restart(self) -> None:
-        self._machine.restart(self._prepare)
+        self._boot(self._machine.restart, False)
         self._started()
 
-    def _prepare(self, wait: Patience, note: Callable[[Text], None]) -> MachineSpec:
+    def _boot(self, boot: Callable[[Prepare], None], resume: bool) -> None:
+        try:
+            boot(partial(self._prepare, resume, None))
+        except FAILED as error:
+            older = None if self._has_answered() else self._image_before()
+            if older is None:
+                raise
+            self._go_back(older, error)
+        else:
+            self._works()
+
+    def _go_back(self, older: Path, error: GalleyError) -> None:
+        """Boot the image before the one that failed. Raises `error` where that does not work
+        either: then it is not the image's fault."""
+        failed = self._image
+        assert failed is not None
+        log.warning("going back from %s to %s: %s", failed.name, older.name, error)
+        try:
+            self._machine.stop(at_once=True)
+            self._guard.go_back_to(image.read_manifest(older).engine_version)
+            self._machine.start(partial(self._prepare, False, older))
+        except FAILED as other:
+            log.warning("the image before it does not start either: %s", other)
+            raise error from other
+        self._works()
+        self._images.reject(failed, error.to_problem(), older)
+
+    def _works(self) -> None:
+        """dockerd has answered."""
+        if self._image is not None:
+            self._images.prove(self._image, self._images_of_snapshots())
+            self._guard.answered(image.read_manifest(self._image).engine_version)
+
+    def _prepare(
+        self,
+        resume: bool,
+        chosen: Path | None,
+        wait: Patience,
+        note: Callable[[Text], None],
+    ) -> MachineSpec:
         """The first boot step: a verified guest image, built if need be, and the spec with it."""
 
         def report(text: Text) -> None:
@@ -60,9 +123,30 @@ class StartSequence:
         settings, folders = self._settings.load(), self._folders.wanted()
         if self._machine.backend.features.image_format == "none":
             return machine_spec(self._settings, "", folders)
-        image = current_image(self._home, settings.channel, report)
-        self._configuring.write_boot_files(image)
-        return machine_spec(self._settings, str(image), folders)
+        channel = Channel(settings.channel)
+        suspended = self._suspended_image(channel) if resume else None
+        self._image = chosen or suspended or self._images.newest(channel, report)
+        self._guard.before_boot(image.read_manifest(self._image).engine_version)
+        self._configuring.write_boot_files(self._image)
+        return machine_spec(self._settings, str(self._image), folders)
+
+    def _suspended_image(self, channel: Channel) -> Path | None:
+        spec = last_spec.read(self._machine.directory)
+        return self._images.to_resume(channel, spec.image) if spec else None
+
+    def _image_before(self) -> Path | None:
+        """The image to go back to, if the last start was with a new one."""
+        if self._image is None:
+            return None
+        return self._images.before(Channel(self._settings.current().channel), self._image)
+
+    def _has_answered(self) -> bool:
+        boot = self._machine.status.boot
+        return any(step.code == STEP_ANSWER.code and step.seconds is not None for step in boot)
+
+    def _images_of_snapshots(self) -> frozenset[str]:
+        """A snapshot with memory resumes only with the image that it was made with."""
+        return frozenset(one.image for one in self._snapshots.kept if one.memory_bytes)
 
     def _started(self) -> None:
         self._saver.clear_suspend()

@@ -85,6 +85,12 @@ ENGINE_NOT_STARTED = Message(
     "Galley's engine is {state}.",
     "Start it with `galley start`.",
 )
+ENGINE_OLDER = Message(
+    "engine.older",
+    "Docker {newer} has used the data of this machine, and Docker {version} is older.",
+    "Use the newer one again, or go back to the data before it, which loses what was made since: "
+    "galley snapshot restore {snapshot}",
+)
 ENGINE_STARTING = Message(
     "engine.starting",
     "Galley's engine is starting ({step}).",

@@ -2,6 +2,12 @@
 
 from vm.messages import Message
 
+IMAGE_WENT_BACK = Message(
+    "image.went_back",
+    "The guest image of {date} does not start, so the one of {used} runs again: {reason}",
+    "Galley waits for the next image. Try this one again: galley image update --again",
+)
+
 KERNEL_BAD_LENGTH = Message(
     "kernel.bad_length",
     "The kernel image does not unpack to what its header says.",

@@ -49,6 +49,10 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "images"
 
     @property
+    def image_choice(self) -> Path:
+        return self.root / "image-choice.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -35,6 +35,16 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 # Reserved by Windows, with any extension: a home may be moved there.
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)
 
+
+class Companion(msgspec.Struct, frozen=True):
+    """A small file that belongs to the data disk: the machine's, the one that a restore prepares,
+    and the snapshot's."""
+
+    current: Path
+    restored: Path
+    kept: Path
+
+
 type Fill = Callable[[Path], bool]  # copies the data disk; True: its file system was frozen
 
 
@@ -84,8 +94,9 @@ def create(directory: MachineDir, name: str, fill: Fill) -> MachineSnapshot:
         directory.snapshots.chmod(0o700)  # older versions did not
         folder.mkdir(mode=0o700)
         settled = fill(directory.snapshot_disk(name))
-        if directory.to_start.exists():
-            write_atomic(directory.snapshot_to_start(name), directory.to_start.read_bytes())
+        for one in _companions(directory, name):
+            if one.current.exists():
+                write_atomic(one.kept, one.current.read_bytes())
         made = _described(directory, name, settled)
         sync_directory(folder)
         write_atomic(directory.snapshot_manifest(name), msgspec.json.encode(made))
@@ -117,12 +128,12 @@ def restore(directory: MachineDir, name: str, report: Report) -> None:
     sweep(directory)
     try:
         sparse.duplicate(directory.snapshot_disk(name), directory.data_restored, report)
-        to_start = directory.snapshot_to_start(name)
-        content = to_start.read_bytes() if to_start.exists() else b""
-        write_atomic(directory.to_start_restored, content)
+        for one in _companions(directory, name):
+            content = one.kept.read_bytes() if one.kept.exists() else b""
+            write_atomic(one.restored, content)
         _forget_old_disk(directory)
         _put_in_place(directory)
-        _move_to_start(directory)
+        _move_companions(directory)
         write_atomic(directory.known_host, wanted.host_key.encode() + b"\n")
     except OSError as error:
         sweep(directory)
@@ -157,7 +168,7 @@ def sweep(directory: MachineDir) -> bool:
     for name in begun:
         _remove(directory.snapshots / name)
     with contextlib.suppress(OSError):
-        _move_to_start(directory)
+        _move_companions(directory)
         directory.data_restored.unlink()
     return bool(begun)
 
@@ -180,20 +191,30 @@ def _put_in_place(directory: MachineDir) -> None:
     sync_directory(directory.root)
 
 
-def _move_to_start(directory: MachineDir) -> None:
-    """Move the list of containers to start into place, once its disk is in place; if the disk is
-    not, remove it. Correct after a crash too."""
-    restored = directory.to_start_restored
-    if not restored.exists():
-        return
-    if directory.data_restored.exists():
-        restored.unlink()
-    elif restored.stat().st_size:
-        os.replace(restored, directory.to_start)
-    else:
-        directory.to_start.unlink(missing_ok=True)
-        restored.unlink()
-    sync_directory(directory.root)
+def _companions(directory: MachineDir, name: str = "") -> tuple[Companion, ...]:
+    return (
+        Companion(
+            directory.to_start, directory.to_start_restored, directory.snapshot_to_start(name)
+        ),
+        Companion(directory.engine, directory.engine_restored, directory.snapshot_engine(name)),
+    )
+
+
+def _move_companions(directory: MachineDir) -> None:
+    """Move the files that belong to the restored disk into place, once that is; if it is not,
+    remove them. Correct after a crash too."""
+    waiting = [one for one in _companions(directory) if one.restored.exists()]
+    is_disk_in_place = not directory.data_restored.exists()
+    for one in waiting:
+        if not is_disk_in_place:
+            one.restored.unlink()
+        elif one.restored.stat().st_size:
+            os.replace(one.restored, one.current)
+        else:
+            one.current.unlink(missing_ok=True)
+            one.restored.unlink()
+    if waiting:
+        sync_directory(directory.root)
 
 
 def _described(directory: MachineDir, name: str, settled: bool) -> MachineSnapshot:

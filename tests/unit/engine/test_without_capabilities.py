@@ -67,8 +67,8 @@ def test_a_snapshot_cannot_be_created(directory: MachineDir) -> None:
 
     machine, none = cast(Any, Machine()), cast(Any, None)
     machine.directory = directory
-    snapshots = Snapshots(machine, none, none, lambda: None, lambda: None)
-    snapshots.open()
+    snapshots = Snapshots(machine, none, none, lambda: None)
+    snapshots.open(lambda: None)
     with pytest.raises(SnapshotRefused, match="cannot be made"):
         snapshots.create("one")
 

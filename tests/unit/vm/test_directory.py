@@ -27,6 +27,8 @@ NAMES = {
     "accelerator": "/home/machine/accelerator.json",
     "to_start": "/home/machine/to-start.json",
     "to_start_restored": "/home/machine/to-start.restored",
+    "engine": "/home/machine/engine.json",
+    "engine_restored": "/home/machine/engine.restored",
     "in_use": "/home/machine/in-use.json",
     "auto_suspended": "/home/machine/put-away",
     "wake_ports": "/home/machine/doors.json",
@@ -42,6 +44,7 @@ OF_A_SNAPSHOT = {
     "snapshot_manifest": "/home/machine/snapshots/one/manifest.json",
     "snapshot_disk": "/home/machine/snapshots/one/data.img",
     "snapshot_suspended": "/home/machine/snapshots/one/suspended",
+    "snapshot_engine": "/home/machine/snapshots/one/engine.json",
     "snapshot_to_start": "/home/machine/snapshots/one/to-start.json",
 }
 OF_A_SHARE = {

@@ -60,9 +60,9 @@ class Bench:
         )
         self.saver = ResourceSaver(self.machine, directory.auto_suspended, self)
         self.spec = SPEC
-        self.snapshots = Snapshots(self.machine, stop_sequence, self.saver, self.start, self._note)
+        self.snapshots = Snapshots(self.machine, stop_sequence, self.saver, self._note)
         self.machine.open()
-        self.snapshots.open()
+        self.snapshots.open(self.start)
         self.start()
         self.disk = directory.data_disk
         self.disk.write_bytes(b"x" * (40 * MIB))

@@ -317,23 +317,26 @@ def test_a_killed_create_leaves_no_snapshot(
         ("snapshots", "_forget_old_disk", "after", "second"),
         ("snapshots", "write_atomic", "before", "second"),
         ("snapshots", "write_atomic", "after", "second"),
-        ("snapshots", "write_atomic", "before 2", "first"),
+        ("snapshots", "write_atomic", "before 2", "second"),
+        ("snapshots", "write_atomic", "before 3", "first"),
         ("snapshots", "_put_in_place", "before", "second"),
         ("snapshots", "_put_in_place", "after", "first"),
-        ("snapshots", "_move_to_start", "after 2", "first"),  # the first is in `sweep`
+        ("snapshots", "_move_companions", "after 2", "first"),  # the first is in `sweep`
     ],
 )
 @pytest.mark.parametrize("to_start", ['["web"]', ""])
 def test_a_killed_restore_leaves_the_old_or_the_new_disk(
     directory: MachineDir, owner: str, name: str, when: str, content: str, to_start: str
 ) -> None:
-    """The disk is complete, and the containers to start are those of that disk. Without a pinned
-    host key, the next boot pins the one of that disk."""
+    """The disk is complete, and the containers to start and the version of dockerd are those of
+    that disk. Without a pinned host key, the next boot pins the one of that disk."""
     if to_start:
         directory.to_start.write_text(to_start)
+    directory.engine.write_text("26")
     create(directory, "old")
     write(directory, "second")
     directory.to_start.write_text('["database"]')
+    directory.engine.write_text("28")
     kill_during(directory, "restore", owner, name, when)
     assert read(directory.data_disk) == content
     assert not directory.known_host.exists() or directory.known_host.read_text() == KEY + "\n"
@@ -343,11 +346,14 @@ def test_a_killed_restore_leaves_the_old_or_the_new_disk(
     expected = '["database"]' if content == "second" else to_start
     assert directory.to_start.exists() == bool(expected)
     assert not expected or directory.to_start.read_text() == expected
+    assert directory.engine.read_text() == ("28" if content == "second" else "26")
     assert names(directory) == ["old"]
     restore(directory, "old")
     assert read(directory.data_disk) == "first"
     assert directory.to_start.exists() == bool(to_start)
+    assert directory.engine.read_text() == "26"
     assert not directory.to_start_restored.exists()
+    assert not directory.engine_restored.exists()
 
 
 def test_a_power_cut_after_a_create_leaves_the_snapshot_complete(

@@ -1,0 +1,193 @@
+"""Which image a start uses, and the way back to the one before it."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.guest import build as building
+from engine.guest.recipe import Channel, architecture, recipe_hash
+from engine.images import choice
+from engine.images.guest_images import GuestImages
+from tests import small_image
+from tests.small_image import MANIFEST, RUNC
+from vm import image
+from vm.errors import BootFailed, Problem
+from vm.host import process
+from vm.host.paths import Home
+from vm.image import Manifest
+from vm.messages import Message, Text
+
+REASON = BootFailed(Message("boot.test", "It does not start.")).to_problem()
+STABLE = Channel.STABLE
+
+
+def of(day: int, channel: Channel = STABLE) -> Manifest:
+    """An image of the current recipe, with the packages of a day of November."""
+    runc = msgspec.structs.replace(RUNC, sha256=f"{day:02}" * 32)
+    return msgspec.structs.replace(
+        MANIFEST,
+        channel=channel,
+        arch=architecture(),
+        recipe=recipe_hash(channel),
+        date=f"2026-11-{day:02}T08:00:00Z",
+        packages={**MANIFEST.packages, "runc": runc},
+    )
+
+
+def quiet(text: Text) -> None:
+    """Progress that is not shown."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    (tmp_path / "images").mkdir()
+    return Home(tmp_path, tmp_path)
+
+
+@pytest.fixture
+def images(home: Home) -> GuestImages:
+    return GuestImages(home)
+
+
+def test_a_start_uses_the_newest_packages(home: Home, images: GuestImages) -> None:
+    small_image.add_to(home.images, of(1))
+    newest = small_image.add_to(home.images, of(20))
+    small_image.add_to(home.images, of(25, Channel.LATEST))
+    assert images.newest(STABLE, quiet) == newest
+
+
+def test_a_damaged_image_is_removed_and_the_one_before_it_used(
+    home: Home, images: GuestImages
+) -> None:
+    older = small_image.add_to(home.images, of(1))
+    newest = small_image.add_to(home.images, of(20))
+    (newest / "vmlinux").write_bytes(b"short")
+    told: list[Text] = []
+    assert images.newest(STABLE, told.append) == older
+    assert not newest.exists()
+    assert "vmlinux" in told[0].english
+
+
+def test_without_an_image_one_is_built(
+    home: Home, images: GuestImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(work: Path, target: Path, *rest: object) -> None:
+        target.rmdir()
+        small_image.make_in(target, of(3))
+
+    monkeypatch.setattr(building, "_make_parts", make)
+    monkeypatch.setattr(process, "find_tool", lambda name, hint: Path(name))
+    assert images.newest(STABLE, quiet) == home.images / of(3).directory_name
+
+
+def test_a_new_image_that_fails_is_rejected_until_a_newer_one_is_there(
+    home: Home, images: GuestImages
+) -> None:
+    older = small_image.add_to(home.images, of(1))
+    images.prove(older)
+    failed = small_image.add_to(home.images, of(20))
+    assert images.waiting(STABLE, older) == failed
+    assert images.before(STABLE, failed) == older
+    images.reject(failed, REASON, older)
+    assert images.newest(STABLE, quiet) == older
+    assert images.waiting(STABLE, older) is None
+    (problem,) = images.problems
+    assert "2026-11-20" in problem.summary
+    assert "2026-11-01" in problem.summary
+    assert "It does not start." in problem.summary
+    again = GuestImages(home)
+    assert again.newest(STABLE, quiet) == older
+    again.prove(older)
+    assert again.problems == images.problems
+    fixed = small_image.add_to(home.images, of(21))
+    assert again.newest(STABLE, quiet) == fixed
+    again.prove(fixed)
+    assert again.problems == ()
+
+
+def test_a_rejected_image_is_used_again_on_request(home: Home, images: GuestImages) -> None:
+    older = small_image.add_to(home.images, of(1))
+    failed = small_image.add_to(home.images, of(20))
+    images.reject(failed, REASON, older)
+    images.allow(failed)
+    assert images.newest(STABLE, quiet) == failed
+
+
+def test_a_rejected_image_is_better_than_none(home: Home, images: GuestImages) -> None:
+    older = small_image.add_to(home.images, of(1))
+    failed = small_image.add_to(home.images, of(20))
+    images.reject(failed, REASON, older)
+    (older / "vmlinux").unlink()
+    assert images.before(STABLE, failed) is None
+    (older / "manifest.json").unlink()
+    assert images.newest(STABLE, quiet) == failed
+
+
+def test_there_is_no_way_back_from_an_image_that_has_worked(
+    home: Home, images: GuestImages
+) -> None:
+    small_image.add_to(home.images, of(1))
+    newest = small_image.add_to(home.images, of(20))
+    images.prove(newest)
+    assert images.before(STABLE, newest) is None
+
+
+def test_nor_without_another_image_of_the_same_recipe(home: Home, images: GuestImages) -> None:
+    only = small_image.add_to(home.images, of(20))
+    small_image.add_to(home.images, msgspec.structs.replace(of(1), recipe="older"))
+    assert images.before(STABLE, only) is None
+
+
+def test_a_suspended_machine_keeps_its_image(home: Home, images: GuestImages) -> None:
+    older = small_image.add_to(home.images, of(1))
+    small_image.add_to(home.images, of(20))
+    assert images.to_resume(STABLE, str(older)) == older
+    assert images.to_resume(Channel.LATEST, str(older)) is None
+    assert images.to_resume(STABLE, str(home.images / "gone")) is None
+    (older / "vmlinux").write_bytes(b"short")
+    assert images.to_resume(STABLE, str(older)) is None
+
+
+def test_images_that_were_used_are_removed_after_two_newer_ones_worked(
+    home: Home, images: GuestImages
+) -> None:
+    never_used = small_image.add_to(home.images, of(2))
+    of_snapshot, first, second, third = (
+        small_image.add_to(home.images, of(day)) for day in (10, 11, 12, 13)
+    )
+    for one in (of_snapshot, first, second):
+        images.prove(one, {of_snapshot.name})
+    assert first.exists()
+    images.prove(third, {of_snapshot.name})
+    assert not first.exists()
+    assert all(each.exists() for each in (never_used, of_snapshot, second, third))
+    images.prove(third)
+    assert of_snapshot.exists()  # nothing has changed since
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"proven": 1}', b"\xff"])
+def test_a_damaged_record_is_an_empty_one(home: Home, content: bytes) -> None:
+    home.image_choice.write_bytes(content)
+    assert choice.read(home.image_choice) == choice.Choice()
+    found = small_image.add_to(home.images, of(1))
+    GuestImages(home).prove(found)
+    assert choice.read(home.image_choice).proven == (found.name,)
+
+
+def test_an_image_that_cannot_be_read_is_no_problem_to_report(
+    home: Home, images: GuestImages
+) -> None:
+    used = small_image.add_to(home.images, of(1))
+    (used / image.MANIFEST).unlink()
+    images.prove(used)
+    assert images.problems == ()
+
+
+def test_the_record_is_bounded() -> None:
+    record = choice.Choice()
+    for number in range(100):
+        record = record.with_proven(f"{number}")
+        record = record.with_rejected(choice.Rejection(f"bad {number}", "", Problem("", "")))
+    assert record.proven[0] == "99"
+    assert len(record.proven) == len(record.rejected) == choice.MOST

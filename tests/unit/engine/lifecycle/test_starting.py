@@ -1,0 +1,205 @@
+"""The start sequence goes back to the image before when dockerd does not answer with a new one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from engine.guest.recipe import architecture, recipe_hash
+from engine.lifecycle.starting import StartSequence
+from engine.messages.engine import STEP_ANSWER
+from engine.settings.store import SettingsStore
+from tests import small_image
+from tests.small_image import MANIFEST, RUNC
+from vm import last_spec
+from vm.directory import MachineDir
+from vm.errors import BootFailed, Cancelled, EngineFailed, GalleyError
+from vm.host.paths import Home, make_home
+from vm.lifecycle.steps import boot_step
+from vm.messages import Message
+from vm.types import MachineSpec, MachineState, Status
+
+BROKEN = EngineFailed(Message("engine.test", "dockerd does not answer."))
+
+
+class Parts:
+    """What the sequence calls of other parts; records the images and the stops."""
+
+    def __init__(self, home: Home) -> None:
+        self.directory = MachineDir.of(home)
+        self.backend = SimpleNamespace(features=SimpleNamespace(image_format="qemu"))
+        self.status = Status(MachineState.STOPPED, backend="qemu")
+        self.kept = ()
+        self.booted: list[str] = []
+        self.stops: list[bool] = []
+        self.fails: Callable[[Path], GalleyError | None] = lambda image: None
+        self.answers_first = False
+
+    def start(self, prepare: Any, repair: bool = False) -> None:
+        spec: MachineSpec = prepare(self, lambda text: None)
+        self.booted.append(spec.image)
+        last_spec.keep(self.directory, spec)
+        error = self.fails(Path(spec.image))
+        done = boot_step(STEP_ANSWER.text(), None if error and not self.answers_first else 0.1)
+        self.status = msgspec.structs.replace(self.status, boot=(done,))
+        if error is not None:
+            raise error
+
+    restart = start
+
+    def stop(self, *, at_once: bool) -> None:
+        self.stops.append(at_once)
+
+    def wait(self, seconds: float) -> None: ...
+    def wanted(self) -> tuple[()]:
+        return ()
+
+    def write_boot_files(self, image: Path) -> None: ...
+    def configure(self) -> None: ...
+    def configure_docker_cli(self) -> None: ...
+    def clear_suspend(self) -> None: ...
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = make_home(Home(tmp_path / "home", tmp_path / "run"))
+    home.images.mkdir(exist_ok=True)
+    return home
+
+
+@pytest.fixture
+def parts(home: Home) -> Parts:
+    return Parts(home)
+
+
+@pytest.fixture
+def sequence(home: Home, parts: Parts) -> StartSequence:
+    part = cast(Any, parts)
+    return StartSequence(
+        home=home,
+        settings=SettingsStore(home),
+        machine=part,
+        saver=part,
+        folders=part,
+        configuring=part,
+        snapshots=part,
+    )
+
+
+def add(home: Home, day: int) -> str:
+    runc = msgspec.structs.replace(RUNC, sha256=f"{day:02}" * 32)
+    manifest = msgspec.structs.replace(
+        MANIFEST,
+        arch=architecture(),
+        recipe=recipe_hash(),
+        date=f"2026-11-{day:02}T08:00:00Z",
+        packages={**MANIFEST.packages, "runc": runc},
+    )
+    return str(small_image.add_to(home.images, manifest))
+
+
+def test_a_new_image_that_works_is_kept(home: Home, parts: Parts, sequence: StartSequence) -> None:
+    older = add(home, 1)
+    sequence.start()
+    newer = add(home, 2)
+    sequence.start()
+    assert parts.booted == [older, newer]
+    assert sequence.problems == ()
+
+
+def test_the_image_before_boots_when_dockerd_does_not_answer_with_a_new_one(
+    home: Home, parts: Parts, sequence: StartSequence
+) -> None:
+    older = add(home, 1)
+    sequence.start()
+    newer = add(home, 2)
+    parts.fails = lambda image: BROKEN if str(image) == newer else None
+    sequence.start()
+    assert parts.booted == [older, newer, older]
+    assert parts.stops == [True]
+    (problem,) = sequence.problems
+    assert "dockerd does not answer." in problem.summary
+    sequence.start()
+    assert parts.booted[3:] == [older]
+    sequence.restart()
+    assert parts.booted[4:] == [older]
+
+
+def test_an_image_is_not_to_blame_when_the_one_before_fails_too(
+    home: Home, parts: Parts, sequence: StartSequence
+) -> None:
+    older = add(home, 1)
+    sequence.start()
+    newer = add(home, 2)
+    parts.fails = lambda image: BROKEN
+    with pytest.raises(EngineFailed, match="does not answer"):
+        sequence.start()
+    assert parts.booted == [older, newer, older]
+    assert sequence.problems == ()
+    parts.fails = lambda image: None
+    sequence.start()
+    assert parts.booted[3:] == [newer]
+
+
+@pytest.mark.parametrize("error", [Cancelled(Message("", "Enough.")), BROKEN])
+def test_a_start_that_is_cancelled_or_fails_after_the_answer_does_not_go_back(
+    home: Home, parts: Parts, sequence: StartSequence, error: GalleyError
+) -> None:
+    add(home, 1)
+    sequence.start()
+    newer = add(home, 2)
+    parts.answers_first = True
+    parts.fails = lambda image: error
+    with pytest.raises(type(error)):
+        sequence.start()
+    assert parts.booted[1:] == [newer]
+
+
+def test_an_image_that_has_worked_once_is_not_left(
+    home: Home, parts: Parts, sequence: StartSequence
+) -> None:
+    add(home, 1)
+    sequence.start()
+    newer = add(home, 2)
+    sequence.start()
+    parts.fails = lambda image: BootFailed(Message("", "The disk is damaged."))
+    with pytest.raises(BootFailed):
+        sequence.start()
+    assert parts.booted[2:] == [newer]
+
+
+def test_a_suspended_machine_resumes_with_its_image(
+    home: Home, parts: Parts, sequence: StartSequence
+) -> None:
+    older = add(home, 1)
+    sequence.start()
+    newer = add(home, 2)
+    parts.status = msgspec.structs.replace(parts.status, resumable=True)
+    sequence.start()
+    sequence.start(repair=True)
+    assert parts.booted == [older, older, newer]
+
+
+def test_a_backend_without_images_starts_without_one(parts: Parts, sequence: StartSequence) -> None:
+    parts.backend.features.image_format = "none"
+    sequence.start()
+    assert parts.booted == [""]
+
+
+def test_progress_of_the_image_can_be_cancelled(
+    home: Home, parts: Parts, sequence: StartSequence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an image has to be built, its progress reaches the step, which may end it."""
+    damaged = add(home, 1)
+    (Path(damaged) / "vmlinux").unlink()
+
+    def enough(seconds: float) -> None:
+        raise Cancelled(Message("", "Enough."))
+
+    monkeypatch.setattr(parts, "wait", enough)
+    with pytest.raises(Cancelled):
+        sequence.start()
+    assert parts.booted == []
