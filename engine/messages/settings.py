@@ -126,6 +126,14 @@ SETTINGS_FILE_UNREADABLE = Message(
     "The settings file cannot be read: {reason}.",
     "Correct {file}, or move it away to go back to the defaults.",
 )
+SETTINGS_FEED = Message(
+    "settings.feed",
+    "an address that begins with https:// or file:, without a login, or a folder's path, or empty",
+)
+SETTINGS_KEY = Message(
+    "settings.key",
+    "a minisign public key (56 characters that begin with RW), or empty",
+)
 SETTINGS_HOSTS = Message(
     "settings.hosts",
     "names such as example.com or 10.0.0.0/8, with commas between them, or nothing",

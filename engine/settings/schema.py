@@ -1,22 +1,29 @@
 """All settings: each is one field of `Settings`, which has everything about it.
 
 The field's type is the type of its value. Its `SettingSpec` has kind, texts, default and range, and
-its topic. From these fields follow the schema (`schema()`, in the order of the fields), what the
-file may hold (`store.py`) and the window's page (`topics()`). docs/dev/settings.md: how to add one.
-Next: `setting.py`, `store.py`.
+its topic. From these fields follow the schema (`schema()`, in the order of topics and fields), what
+the file may hold (`store.py`) and the window's page (`topics()`). docs/dev/settings.md: how to add
+one. Next: `image_settings.py` (those of the guest image), `setting.py`, `store.py`.
 """
 
 from typing import Annotated, get_args, get_type_hints
 
-import msgspec
-
 from engine.settings import share_paths
 from engine.settings.durations import DAY
-from engine.settings.setting import GIB, TIB, HostSize, Kind, Setting, SettingSpec, Topic
+from engine.settings.image_settings import ImageSettings
+from engine.settings.setting import (
+    GIB,
+    MACHINE_RESTART,
+    SUPERVISOR_RESTART,
+    TIB,
+    HostSize,
+    Kind,
+    Setting,
+    SettingSpec,
+    Topic,
+)
 from vm.errors import Problem
 
-MACHINE_RESTART = "Takes effect when the virtual machine restarts."
-SUPERVISOR_RESTART = "Takes effect when the background process restarts."
 RESTART_BY = {
     MACHINE_RESTART: "galley restart",
     SUPERVISOR_RESTART: "galley restart --supervisor",
@@ -53,7 +60,7 @@ def _default_shares(_host: HostSize) -> tuple[str, ...]:
     return share_paths.default()
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(ImageSettings, frozen=True):
     """All values at one moment. `problems`: what in the file cannot be used."""
 
     cpus: Annotated[
@@ -128,18 +135,6 @@ class Settings(msgspec.Struct, frozen=True):
             "QEMU's name of the CPU model. auto selects one for the accelerator.",
             default="auto",
             needs_restart=MACHINE_RESTART,
-        ),
-    ]
-    channel: Annotated[
-        str,
-        SettingSpec(
-            Topic.MACHINE,
-            Kind.CHOICE,
-            "Image channel",
-            "Version of Docker Engine in the guest image: stable or latest.",
-            default="stable",
-            needs_restart=MACHINE_RESTART,
-            choices=("stable", "latest"),
         ),
     ]
     save_after: Annotated[
@@ -358,11 +353,11 @@ def specs(settings: type[Settings]) -> tuple[tuple[str, SettingSpec], ...]:
     )
 
 
-SPECS = specs(Settings)
+SPECS = tuple(sorted(specs(Settings), key=lambda entry: list(Topic).index(entry[1].topic)))
 
 
 def schema(host: HostSize) -> tuple[Setting, ...]:
-    """Every setting with its default and range on this computer, in the order of the fields."""
+    """Every setting with its default and range on this computer, in the order of topics."""
     return tuple(spec.setting(name, host) for name, spec in SPECS)
 
 

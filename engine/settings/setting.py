@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -15,7 +16,9 @@ from engine.messages.settings import (
     SETTINGS_BAD_VALUE,
     SETTINGS_CHOICE,
     SETTINGS_DURATION,
+    SETTINGS_FEED,
     SETTINGS_HOSTS,
+    SETTINGS_KEY,
     SETTINGS_PATHS,
     SETTINGS_PROXY,
     SETTINGS_RANGE,
@@ -33,6 +36,10 @@ _UNITS = {"": GIB, "b": 1, "k": 1024, "m": MIB, "g": GIB, "t": TIB}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?|(b))?\s*", re.IGNORECASE)
 
 
+MACHINE_RESTART = "Takes effect when the virtual machine restarts."
+SUPERVISOR_RESTART = "Takes effect when the background process restarts."
+
+
 class Kind(StrEnum):
     COUNT = "count"
     SIZE = "size"  # bytes; written as "4GiB"
@@ -43,7 +50,21 @@ class Kind(StrEnum):
     SWITCH = "switch"
     PROXY = "proxy"  # an address of one, or ""; a password in it is for the keyring
     HOSTS = "hosts"  # names and addresses between commas, or ""
+    FEED = "feed"  # https://…, file:… or an absolute path of a folder, or ""
+    KEY = "key"  # a public key of minisign, or ""
     PATHS = "paths"  # folders of this host; in the file a list, elsewhere between commas or lines
+
+
+_ALLOWED = {
+    Kind.SWITCH: SETTINGS_SWITCH,
+    Kind.ADDRESS: SETTINGS_ADDRESS,
+    Kind.TEXT: SETTINGS_TEXT,
+    Kind.PROXY: SETTINGS_PROXY,
+    Kind.HOSTS: SETTINGS_HOSTS,
+    Kind.FEED: SETTINGS_FEED,
+    Kind.KEY: SETTINGS_KEY,
+    Kind.PATHS: SETTINGS_PATHS,
+}
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -73,23 +94,12 @@ class Setting(msgspec.Struct, frozen=True):
     @property
     def allowed(self) -> Text:
         """The allowed values, as the end of a sentence."""
-        match self.kind:
-            case Kind.CHOICE:
-                return SETTINGS_CHOICE.text(choices=", ".join(self.choices))
-            case Kind.SWITCH:
-                return SETTINGS_SWITCH.text()
-            case Kind.DURATION:
-                return SETTINGS_DURATION.text(longest=self.text(self.maximum))
-            case Kind.ADDRESS:
-                return SETTINGS_ADDRESS.text()
-            case Kind.TEXT:
-                return SETTINGS_TEXT.text()
-            case Kind.PROXY:
-                return SETTINGS_PROXY.text()
-            case Kind.HOSTS:
-                return SETTINGS_HOSTS.text()
-            case Kind.PATHS:
-                return SETTINGS_PATHS.text()
+        if self.kind is Kind.CHOICE:
+            return SETTINGS_CHOICE.text(choices=", ".join(self.choices))
+        if self.kind is Kind.DURATION:
+            return SETTINGS_DURATION.text(longest=self.text(self.maximum))
+        if self.kind in _ALLOWED:
+            return _ALLOWED[self.kind].text()
         return SETTINGS_RANGE.text(least=self.text(self.minimum), most=self.text(self.maximum))
 
     @property
@@ -127,6 +137,7 @@ class Topic(StrEnum):
 
     RESOURCES = "Resources"
     MACHINE = "Virtual machine"
+    IMAGE = "Guest image"
     IDLE = "Resource Saver"
     FILES = "Files"
     NETWORK = "Network"
@@ -255,6 +266,26 @@ def _hosts(setting: Setting, given: object) -> str:
     return ",".join(dict.fromkeys(names))
 
 
+def _feed(setting: Setting, given: object) -> str:
+    """A login in the address would be stored as plain text, so there is none."""
+    address = given.strip() if isinstance(given, str) else " "
+    if not address or re.match(r"/|[A-Za-z]:[\\/]", address):
+        return address
+    parts = urlsplit(address)
+    is_remote = parts.scheme == "https" and parts.hostname and "@" not in parts.netloc
+    if not (is_remote or (parts.scheme == "file" and parts.path)):
+        raise ValueError("neither https, file nor a folder")
+    return address.rstrip("/")
+
+
+def _key(setting: Setting, given: object) -> str:
+    """42 bytes in base64, of which the first two name the algorithm."""
+    key = given.strip() if isinstance(given, str) else " "
+    if key and not re.fullmatch(r"RW[A-Za-z0-9+/]{54}", key):
+        raise ValueError("not a public key of minisign")
+    return key
+
+
 def _switch(setting: Setting, given: object) -> bool:
     words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
     if isinstance(given, bool):
@@ -275,4 +306,6 @@ _PARSERS: dict[Kind, Callable[[Setting, object], Value]] = {
     Kind.PATHS: _paths,
     Kind.PROXY: _proxy,
     Kind.HOSTS: _hosts,
+    Kind.FEED: _feed,
+    Kind.KEY: _key,
 }

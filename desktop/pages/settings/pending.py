@@ -6,8 +6,7 @@ started or, if that was earlier, when this page was first shown.
 
 from collections.abc import Mapping, Sequence
 
-from engine.settings.schema import SUPERVISOR_RESTART
-from engine.settings.setting import Setting
+from engine.settings.setting import SUPERVISOR_RESTART, Setting
 from engine.settings.store import Entry
 from vm.types import Status
 

@@ -9,9 +9,10 @@ from click.testing import CliRunner
 
 from engine.cli.settings import settings as command
 from engine.settings.schema import RESTART_BY, SPECS, Settings, schema, topics
-from engine.settings.setting import GIB, HostSize, Kind, SettingSpec, Topic
+from engine.settings.setting import GIB, HostSize, Kind, Setting, SettingSpec, Topic
 from engine.settings.store import SettingsStore
 from tests.longer_settings import LongerSettings, use_longer_settings
+from vm.errors import SettingsError
 from vm.host.paths import Home
 
 HOST = HostSize(4, 16 * GIB)
@@ -22,18 +23,20 @@ TYPES = {
     Kind.SWITCH: bool,
     Kind.PATHS: tuple[str, ...],
 }  # else str
+MAY_BE_EMPTY = (Kind.PATHS, Kind.SWITCH, Kind.PROXY, Kind.HOSTS, Kind.DURATION, Kind.FEED, Kind.KEY)
 
 
 def test_each_field_is_a_setting_with_its_texts() -> None:
     settings = schema(HOST)
-    fields = [field.name for field in msgspec.structs.fields(Settings)]
-    assert [setting.name for setting in settings] == fields[:-1]
-    assert fields[-1] == "problems"
+    fields = {field.name for field in msgspec.structs.fields(Settings)} - {"problems"}
+    assert {setting.name for setting in settings} == fields
+    order = [list(Topic).index(spec.topic) for _name, spec in SPECS]
+    assert order == sorted(order)
     for setting in settings:
         assert setting.label
         assert setting.help.endswith(".")
         assert setting.parse(setting.text(setting.default)) == setting.default
-        if setting.kind not in (Kind.PATHS, Kind.SWITCH, Kind.PROXY, Kind.HOSTS, Kind.DURATION):
+        if setting.kind not in MAY_BE_EMPTY:
             assert setting.parse(setting.default if setting.kind is not Kind.SIZE else "8GiB")
 
 
@@ -77,3 +80,41 @@ def test_a_new_field_is_a_setting_everywhere(home: Home, monkeypatch: pytest.Mon
     assert current() == "nuts"
     (problem,) = store.current().problems
     assert "snack cannot be '3'" in problem.summary
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "https://example.com/galley",
+        "file:/srv/galley",
+        "file:///srv/galley",
+        "/srv/galley images",
+        "D:\\galley",
+    ],
+)
+def test_a_feed_is_an_address_or_a_folder(given: str) -> None:
+    assert setting("image_feed").parse(given) == given
+    assert setting("image_feed").parse(f" {given}") == given
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["http://example.com", "https://", "https://me:secret@example.com", "file:", "galley", 3],
+)
+def test_a_feed_without_encryption_or_with_a_login_is_refused(given: object) -> None:
+    with pytest.raises(SettingsError, match="begins with https://"):
+        setting("image_feed").parse(given)
+
+
+def test_a_key_is_one_of_minisign() -> None:
+    key = "RW" + "a/+9" * 13 + "Qz"
+    assert setting("image_feed_key").parse(f" {key}\n") == key
+    assert setting("image_feed_key").parse("") == ""
+    for given in (key[:-1], key + "A", "XX" + key[2:], key.replace("+", "-"), None):
+        with pytest.raises(SettingsError, match="minisign"):
+            setting("image_feed_key").parse(given)
+
+
+def setting(name: str) -> Setting:
+    return next(one for one in schema(HOST) if one.name == name)

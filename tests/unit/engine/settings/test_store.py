@@ -20,6 +20,8 @@ from vm.types import MachineSpec
 
 HOST = HostSize(4, 16 * GIB)
 
+# Settings that a later version added.
+LATER = {"image_updates", "image_warn_after", "image_feed", "image_feed_key"}
 VERSION_1 = """\
 version = 1
 cpus = 3
@@ -318,9 +320,8 @@ def test_a_file_of_version_1_is_read_completely(store: SettingsStore, home: Home
         tomllib.loads(VERSION_1)
     ) - {"version"}
     assert entries["save_after"].value == 60
-    assert [name for name, entry in entries.items() if entry.value == entry.setting.default] == [
-        "start_at_login"
-    ]
+    defaults = {name for name, entry in entries.items() if entry.value == entry.setting.default}
+    assert defaults == {"start_at_login", *LATER}
 
 
 def test_known_settings_of_a_newer_file_are_used(store: SettingsStore, home: Home) -> None:

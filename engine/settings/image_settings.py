@@ -1,0 +1,72 @@
+"""The settings of the guest image: which engine, where it comes from, when it is updated.
+
+Next: `schema.py`, which has the others.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from engine.settings.setting import MACHINE_RESTART, Kind, SettingSpec, Topic
+
+
+class ImageSettings(msgspec.Struct, frozen=True):
+    """A part of `Settings`."""
+
+    channel: Annotated[
+        str,
+        SettingSpec(
+            Topic.IMAGE,
+            Kind.CHOICE,
+            "Image channel",
+            "Version of Docker Engine in the guest image: stable or latest.",
+            default="stable",
+            needs_restart=MACHINE_RESTART,
+            choices=("stable", "latest"),
+        ),
+    ]
+    image_updates: Annotated[
+        str,
+        SettingSpec(
+            Topic.IMAGE,
+            Kind.CHOICE,
+            "Image updates",
+            "Look daily for security fixes of the guest image. automatic also downloads or builds "
+            "the new image, which the next start uses; ask only reports it.",
+            default="automatic",
+            choices=("automatic", "ask", "never"),
+        ),
+    ]
+    image_warn_after: Annotated[
+        int,
+        SettingSpec(
+            Topic.IMAGE,
+            Kind.COUNT,
+            "Warn after days",
+            "Warn if the packages in the guest image are older than this many days; 0 for never.",
+            default=60,
+            maximum=3650,
+        ),
+    ]
+    image_feed: Annotated[
+        str,
+        SettingSpec(
+            Topic.IMAGE,
+            Kind.FEED,
+            "Image feed",
+            "Address or folder that images are downloaded from. If it is empty, they are built "
+            "from Debian's packages, which is possible on Linux only.",
+            default="",
+        ),
+    ]
+    image_feed_key: Annotated[
+        str,
+        SettingSpec(
+            Topic.IMAGE,
+            Kind.KEY,
+            "Key of the image feed",
+            "minisign public key that signs a feed of your own. If it is empty, Galley's own keys "
+            "are used.",
+            default="",
+        ),
+    ]
