@@ -49,10 +49,7 @@ class Package(msgspec.Struct, frozen=True):
 
 
 class Release(msgspec.Struct, frozen=True):
-    """A signed Release file that listed the packages.
-
-    Source: https://wiki.debian.org/DebianRepository/Format
-    """
+    """A Release file that listed the packages, signed as apt-secure(8) describes."""
 
     origin: str
     suite: str  # "stable-security"
