@@ -1,4 +1,4 @@
-"""Messages about the guest image: its recipe and kernel."""
+"""Messages about the guest image: its recipe, its kernel and its bill of materials."""
 
 from vm.messages import Message
 
@@ -102,3 +102,15 @@ RECIPE_NOT_COMPILED = Message(
 )
 RECIPE_ROOT = Message("recipe.root", "Compressing the root file system")
 RECIPE_UNPACK = Message("recipe.unpack", "Downloading and unpacking Debian {suite} packages")
+
+SBOM_BAD_TIME = Message(
+    "sbom.bad_time",
+    "SOURCE_DATE_EPOCH is {value}, which is not a time in seconds since 1970.",
+    "Correct this environment variable, or unset it.",
+)
+SBOM_NOT_INSTALLED = Message(
+    "sbom.not_installed",
+    "The packages that Galley runs with are unknown, because it is not installed as a Python "
+    "package.",
+    "Install it with pip.",
+)
