@@ -87,6 +87,8 @@ CHECK = [
     Need("mkfs.ext4", "e2fsprogs"),
     Need("redis-server", "redis-server"),
     Need("newuidmap", "uidmap"),
+    Need("gpg", "gnupg"),
+    Need("dpkg-deb", "dpkg"),
 ]
 # Run by root with the packages to install. Programs for tests must not become servers of this
 # computer: none is started now, and none is enabled for the next boot. The package lists are

@@ -1,7 +1,46 @@
-"""Messages about the guest image: its recipe, its kernel and its bill of materials."""
+"""Messages about the guest image: what is newer, its kernel, its recipe, and what is in it."""
 
 from vm.messages import Message
 
+CHECK_APT_FAILED = Message(
+    "check.apt_failed", "apt could not read the package lists that it fetched."
+)
+CHECK_CHANGELOGS = Message(
+    "check.changelogs",
+    "Fetching {count} changelogs",
+    one="Fetching {count} changelog",
+    count="count",
+)
+CHECK_LISTS = Message("check.lists", "Fetching Debian's package lists")
+CHECK_NO_APT = Message("check.no_apt", "Use a computer with Debian or a system that is based on it")
+CHECK_NO_SOURCE = Message(
+    "check.no_source",
+    "apt on this computer has no source of Debian {suite}.",
+    "Add Debian's archive, signed by debian-archive-keyring, to /etc/apt/sources.list.d",
+)
+CHECK_NOT_SIGNED = Message(
+    "check.not_signed",
+    "The package lists of Debian {suite} have no valid signature of Debian.",
+    "Install a current debian-archive-keyring, or use another Debian mirror in "
+    "/etc/apt/sources.list.d",
+)
+CHECK_NOT_YET = Message(
+    "check.not_yet",
+    "The package lists of Debian {suite} are dated later than this computer's clock.",
+    "Set the clock: sudo timedatectl set-ntp true",
+)
+CHECK_UNREACHABLE = Message(
+    "check.unreachable",
+    "The package lists of Debian {suite} could not be fetched.",
+    "Check the network and apt's sources: sudo apt-get update",
+)
+
+IMAGE_OLD = Message(
+    "image.old",
+    "The packages in the guest image are {days} days old.",
+    "Look for newer ones: galley image check. Update: galley image update",
+)
+IMAGE_UPDATES_CANCELLED = Message("image.updates_cancelled", "The update was cancelled.")
 IMAGE_WENT_BACK = Message(
     "image.went_back",
     "The guest image of {date} does not start, so the one of {used} runs again: {reason}",

@@ -1,0 +1,203 @@
+"""Reads the signed metadata of Debian with an apt of its own, and downloads changelogs.
+
+The root of this apt is a folder of Galley: neither the configuration nor the package state of the
+computer's apt has a part in it, except its proxies, certificates and trusted keys. So signatures
+and expiry dates are always checked. Only Linux with apt has this. Next: `check.py`.
+"""
+
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from engine.guest import sources
+from engine.messages.image import (
+    CHECK_APT_FAILED,
+    CHECK_CHANGELOGS,
+    CHECK_LISTS,
+    CHECK_NO_APT,
+    CHECK_NO_SOURCE,
+    CHECK_NOT_SIGNED,
+    CHECK_NOT_YET,
+    CHECK_UNREACHABLE,
+    RECIPE_DEBIAN_EXPIRED,
+)
+from vm.errors import DiskFull, HostError, Retry
+from vm.host import process
+from vm.host.paths import unusable
+from vm.messages import Text
+from vm.messages.host import COMMAND_TIMED_OUT, DISK_FULL
+
+CHANGELOG_BYTES = 16 << 20  # of one changelog that is read; the kernel's has half of it
+CHANGELOGS_SECONDS = 60.0  # for all of them
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~:-]*")
+_FIELD = re.compile(r"^(Package|Version|Source): (.+)$", re.MULTILINE)
+_SOURCE = re.compile(r"(?P<name>\S+)(?: \((?P<version>\S+)\))?")
+# What apt-get says; "is expired" alone may be about a key.
+_EXPIRED = re.compile(r"Release file for \S+ is (expired|not valid anymore)")
+_NOT_YET = re.compile(r"Release file for \S+ is not valid yet")
+_NOT_SIGNED = re.compile(r"is not signed|GPG error|weak security")
+_NO_ROOM = re.compile(r"No space left")
+_STATUS = "dlstatus:"  # of lines that report progress to programs
+
+_CONFIG = """\
+Dir::Etc "{root}/etc/";
+Dir::Etc::main "none";
+Dir::Etc::parts "apt.conf.d";
+Dir::Etc::trusted "{apt}/trusted.gpg";
+Dir::Etc::trustedparts "{apt}/trusted.gpg.d";
+Dir::State "{root}/state/";
+Dir::State::status "{root}/state/status";
+Dir::Cache "{root}/cache/";
+APT::Architecture "{arch}";
+APT::Architectures {{ "{arch}"; }};
+APT::Sandbox::User "root";
+APT::Status-Fd "1";
+APT::Update::Error-Mode "any";
+Acquire::Check-Date "true";
+Acquire::Check-Valid-Until "true";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+Acquire::Retries "1";
+"""
+_FOLDERS = (
+    "etc/apt.conf.d",
+    "etc/preferences.d",
+    "etc/sources.list.d",
+    "state/lists/partial",
+    "cache/archives/partial",
+)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """The version of a package that apt would install, and its source."""
+
+    version: str
+    source: str
+    source_version: str
+
+
+class Apt:
+    """An apt with the root `root`, which exists. `lines`: of a sources.list, for `suite`;
+    `options`: further lines of an apt.conf.
+
+    Raises HostError without any lines: unlike mmdebstrap, Galley knows no mirror by itself.
+    Raises ToolMissing without apt.
+    """
+
+    def __init__(
+        self, root: Path, suite: str, arch: str, lines: Sequence[str], options: Iterable[str] = ()
+    ) -> None:
+        process.find_tool("apt-get", CHECK_NO_APT)
+        if not lines:
+            raise HostError(CHECK_NO_SOURCE, suite=suite, retry=Retry.NO)
+        self._suite = suite
+        self._root = root
+        # APT::Sandbox::User in it: another user could not enter a private folder of root. Without
+        # root the value has no effect.
+        config = [_CONFIG.format(root=root, apt=sources.APT, arch=arch), *options]
+        try:
+            for folder in _FOLDERS:
+                (root / folder).mkdir(parents=True, exist_ok=True)
+            (root / "state/status").touch()
+            (root / "etc/sources.list").write_text("\n".join([*lines, ""]))
+            (root / "apt.conf").write_text("\n".join([*config, ""]))
+        except OSError as error:
+            raise unusable(root, error) from error
+        # The messages that are told apart below are those without a translation.
+        self._env = {"APT_CONFIG": str(root / "apt.conf"), "LC_ALL": "C"}
+
+    def update(self, progress: Callable[[Text], None]) -> None:
+        """Fetch and check the package lists. Raises HostError (DiskFull)."""
+        # apt reports its state every half second, also while it waits for a server.
+        done = process.stream(
+            ["apt-get", "update"], lambda _line: progress(CHECK_LISTS.text()), env=self._env
+        )
+        if not done.ok:
+            raise self._update_failed(done)
+
+    def candidates(self, names: Iterable[str]) -> dict[str, Candidate]:
+        """The newest version of each package in the lists; without those that are in none.
+
+        Raises HostError.
+        """
+        # apt takes other names for options, patterns or versions.
+        wanted = [name for name in names if _NAME.fullmatch(name)]
+        argv = ["apt-cache", "show", "--no-all-versions", "--", *wanted]
+        done = process.run(argv, env=self._env)
+        if not done.ok and b"No packages found" not in done.stderr:
+            raise HostError(CHECK_APT_FAILED, details=done.tail())
+        found: dict[str, Candidate] = {}
+        for paragraph in done.stdout.decode(errors="replace").split("\n\n"):
+            fields: dict[str, str] = dict(_FIELD.findall(paragraph))
+            name, version = fields.get("Package", ""), fields.get("Version", "")
+            source = _SOURCE.fullmatch(fields.get("Source", name))
+            if name in wanted and version and source is not None:
+                found[name] = Candidate(version, source["name"], source["version"] or version)
+        return found
+
+    def changelogs(
+        self, wanted: Mapping[str, str], progress: Callable[[Text], None]
+    ) -> dict[str, str]:
+        """The changelogs of packages in these versions, by source, as far as they can be fetched
+        within a minute. The end of one may be cut off.
+        """
+        packages = [
+            f"{name}={version}"
+            for name, version in wanted.items()
+            if _NAME.fullmatch(name) and _VERSION.fullmatch(version)
+        ]
+        # With this limit (KiB/s), a server cannot fill the disk within the minute.
+        argv = ["apt-get", "-o", "Acquire::http::Dl-Limit=4096", "changelog", "--download-only"]
+        deadline = time.monotonic() + CHANGELOGS_SECONDS
+
+        def on_line(_line: str) -> None:
+            progress(CHECK_CHANGELOGS.text(count=len(packages)))
+            if time.monotonic() > deadline:
+                raise process.TimedOut(
+                    COMMAND_TIMED_OUT, command=argv[0], seconds=CHANGELOGS_SECONDS
+                )
+
+        with tempfile.TemporaryDirectory(dir=self._root) as folder:
+            # apt downloads to TMPDIR first, and leaves that behind when it is ended.
+            env = {**self._env, "TMPDIR": folder}
+            with suppress(process.TimedOut):
+                process.stream([*argv, *packages], on_line, env=env, cwd=Path(folder))
+            return {file.stem: _beginning(file) for file in Path(folder).glob("*.changelog")}
+
+    def _update_failed(self, done: process.Completed) -> HostError:
+        output = done.stdout.decode(errors="replace").splitlines()
+        text = "\n".join(line for line in output if not line.startswith(_STATUS))
+        details = msgspec.structs.replace(done, stdout=text.encode()).tail()
+        if _NO_ROOM.search(text):
+            return DiskFull(DISK_FULL, root=self._root, details=details)
+        for pattern, message in (
+            (_EXPIRED, RECIPE_DEBIAN_EXPIRED),
+            (_NOT_YET, CHECK_NOT_YET),
+            (_NOT_SIGNED, CHECK_NOT_SIGNED),
+        ):
+            if pattern.search(text):
+                return HostError(message, suite=self._suite, details=details, retry=Retry.NO)
+        return HostError(CHECK_UNREACHABLE, suite=self._suite, details=details, retry=Retry.YES)
+
+
+@contextmanager
+def private_apt(suite: str, arch: str, lines: Sequence[str]) -> Iterator[Apt]:
+    """An apt in a temporary folder, with the proxies and certificates of the computer's apt.
+
+    Its lists of one stable suite take 150 MB. Raises HostError (ToolMissing).
+    """
+    process.find_tool("apt-config", CHECK_NO_APT)
+    dump = process.run(["apt-config", "dump"]).stdout.decode(errors="replace").splitlines()
+    with tempfile.TemporaryDirectory(prefix="galley-apt-") as folder:
+        yield Apt(Path(folder), suite, arch, lines, sources.apt_options(dump))
+
+
+def _beginning(file: Path) -> str:
+    with file.open("rb") as opened:
+        return opened.read(CHANGELOG_BYTES).decode(errors="replace")
