@@ -32,7 +32,7 @@ from engine.messages.image import (
 )
 from vm import image
 from vm.errors import HostError, ImageDamaged, Retry
-from vm.host import process
+from vm.host import process, sparse
 from vm.messages import Text
 
 __all__ = ["Channel", "build", "build_anew", "find_current", "recipe_hash"]
@@ -43,6 +43,7 @@ OWN = ("relay", "events", "keeper", "ports", "listeners", "sealed", "handover", 
 STATIC = ("-static",)  # it starts sooner, and the build's libraries need not be the guest's
 SHARED = ("-shared", "-fPIC")  # uses only functions that every C library has had for years
 UUID = "67616c6c-6579-4000-8000-000000000001"
+PARTS = ("vmlinux", "initramfs", "root.qcow2", image.CERTIFICATES)
 
 _KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
 
@@ -116,7 +117,9 @@ def _make_parts(
         progress(RECIPE_KERNEL.text())
         version, modules = rootfs.load_modules(tree)
         vmlinux = kernel.extract_vmlinux(rootfs.kernel_image(tree))
-        _write_sparse(made / "vmlinux", vmlinux)
+        with (made / "vmlinux").open("wb") as file:
+            sparse.write(file, vmlinux)  # a sixth of it is zeros
+            file.truncate()
         (made / "initramfs").write_bytes(rootfs.initramfs(tree, modules))
         progress(RECIPE_FILES.text())
         usr = work / "usr"
@@ -130,8 +133,7 @@ def _make_parts(
     tar.unlink()
     progress(RECIPE_ROOT.text())
     _make_root(work / "root.erofs", usr, made / "root.qcow2")
-    names = ("vmlinux", "initramfs", "root.qcow2", image.CERTIFICATES)
-    parts = tuple(image.describe(made / name) for name in names)
+    parts = tuple(image.describe(made / name) for name in PARTS)
     image.write_manifest(
         made,
         image.Manifest(
@@ -215,16 +217,3 @@ def _make_root(erofs: Path, usr: Path, target: Path) -> None:
         done = process.run(argv)
         if not done.ok:
             raise HostError(RECIPE_NO_ROOT, details=done.tail())
-
-
-def _write_sparse(path: Path, data: bytes, block: int = 4096) -> None:
-    """A sixth of an unpacked kernel is zeros: leave them out on the disk."""
-    zeros = bytes(block)
-    with path.open("wb") as file:
-        for start in range(0, len(data), block):
-            piece = data[start : start + block]
-            if piece == zeros:
-                file.seek(len(piece), 1)
-            else:
-                file.write(piece)
-        file.truncate(len(data))

@@ -21,6 +21,7 @@ if sys.platform != "win32":
     import fcntl
 
 CHUNK = 4 << 20  # bytes between two reports
+BLOCK = 4096  # bytes: the smallest hole of common file systems
 FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 
 KEPT_FREE = 512 << 20  # bytes: a copy must not fill the disk of a running machine
@@ -104,6 +105,18 @@ def new_file(path: Path) -> BinaryIO:
     """Private to this user, whatever the mode of the source. Raises FileExistsError."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     return os.fdopen(handle, "wb")
+
+
+def write(file: BinaryIO, data: bytes) -> None:
+    """Write `data` at the place where `file` is, leaving out blocks of zeros; the caller truncates
+    the file there at the end. Raises OSError."""
+    zeros = bytes(BLOCK)
+    for start in range(0, len(data), BLOCK):
+        piece = data[start : start + BLOCK]
+        if piece == zeros:
+            file.seek(BLOCK, os.SEEK_CUR)
+        else:
+            file.write(piece)
 
 
 def extents(handle: int, size: int) -> Iterator[tuple[int, int]]:

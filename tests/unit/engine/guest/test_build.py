@@ -121,10 +121,3 @@ def test_a_failed_download_has_a_hint(output: str, summary: str, hint: str) -> N
     assert summary in error.summary
     assert hint in error.hint
     assert output in error.details
-
-
-def test_zeros_take_no_space(tmp_path: Path) -> None:
-    data = b"start" + bytes(1 << 20) + b"end" + bytes(5000)
-    building._write_sparse(tmp_path / "part", data)
-    assert (tmp_path / "part").read_bytes() == data
-    assert (tmp_path / "part").stat().st_blocks * 512 < 1 << 19

@@ -120,3 +120,12 @@ def test_a_full_disk_is_an_error_before_anything_is_written(
     assert not (tmp_path / "target").exists()
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, free))
     sparse.duplicate(source, tmp_path / "target", lambda done, total: None)
+
+
+def test_zeros_that_are_written_take_no_space(tmp_path: Path) -> None:
+    data = b"start" + bytes(MIB) + b"end" + bytes(5000)
+    with (tmp_path / "file").open("wb") as file:
+        sparse.write(file, data)
+        file.truncate()
+    assert (tmp_path / "file").read_bytes() == data
+    assert sparse.allocated(tmp_path / "file") < MIB // 2
