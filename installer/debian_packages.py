@@ -89,6 +89,7 @@ CHECK = [
     Need("newuidmap", "uidmap"),
     Need("gpg", "gnupg"),
     Need("dpkg-deb", "dpkg"),
+    Need("minisign", "minisign"),
 ]
 # Run by root with the packages to install. Programs for tests must not become servers of this
 # computer: none is started now, and none is enabled for the next boot. The package lists are

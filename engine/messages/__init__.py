@@ -12,12 +12,12 @@ from vm.messages import Message, entries
 @cache
 def catalogue() -> dict[str, Message]:
     """Every message there is, of `vm` too, by code."""
-    from engine.messages import cli, diagnose, docker, engine, guest, host, image, settings
+    from engine.messages import cli, diagnose, docker, engine, feed, guest, host, image, settings
     from vm.messages import guest as vm_guest
     from vm.messages import host as vm_host
     from vm.messages import machine, qemu
 
-    engines = (cli, diagnose, docker, engine, guest, host, image, settings)
+    engines = (cli, diagnose, docker, engine, feed, guest, host, image, settings)
     found: dict[str, Message] = {}
     for module in (*engines, vm_guest, vm_host, machine, qemu):
         found |= entries(module)
