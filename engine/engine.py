@@ -8,7 +8,6 @@ for. The supervisor owns one and lends it to the control socket. Next: `vm/lifec
 
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
 
 from engine.admission.admission import Admission
 from engine.bridge.bridge import Bridge
@@ -19,6 +18,7 @@ from engine.lifecycle.container_cpu import ContainerCpu
 from engine.lifecycle.docker_cli import DockerCliSetup
 from engine.lifecycle.dockerd_access import DockerdAccess
 from engine.lifecycle.dockerd_watch import EngineWatch
+from engine.lifecycle.image_updates import ImageUpdates
 from engine.lifecycle.reactions import Reactions
 from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.snapshots import Snapshots
@@ -60,6 +60,7 @@ class Engine:
         self._folders = SharedFolders(home, settings, backend, publish)
         self._configuration = Configuration(home, settings, backend)
         self._docker_cli = DockerCliSetup(home, settings)
+        self.image_updates = ImageUpdates(home, settings, publish)
         self.configuring = ConfigureSequence(
             home=home,
             settings=settings,
@@ -78,10 +79,11 @@ class Engine:
             guest_rules=guest_rules,
             monitors=self._monitors,
             folders=self._folders,
+            image_updates=self.image_updates,
         )
         self.snapshots = Snapshots(self._machine, self._stop_sequence, self._saver, publish)
         self._start_sequence = StartSequence(
-            home=home,
+            image_updates=self.image_updates,
             settings=settings,
             machine=self._machine,
             saver=self._saver,
@@ -132,6 +134,7 @@ class Engine:
             ports=self._ports,
             snapshots=self.snapshots,
             saver=self._saver,
+            image_updates=self.image_updates,
             problems=(
                 self._docker_cli,
                 self._ports,
@@ -140,13 +143,9 @@ class Engine:
                 self._folders,
                 self._file_events,
                 self._monitors,
-                self._start_sequence,
+                self.image_updates,
             ),
         )
-
-    @property
-    def console_log(self) -> Path:
-        return self._machine.directory.console_log
 
     def status(self) -> EngineStatus:
         return self._status.status()
@@ -160,6 +159,7 @@ class Engine:
         self._bridge.open()
         self.configuring.open()
         self.snapshots.open(self._start_sequence.start)
+        self.image_updates.open()
         steps = EngineSteps(
             home=self._home,
             machine=self._machine,
@@ -180,8 +180,8 @@ class Engine:
         self._watch.end()
         self._folders.end()
         self.snapshots.cancel()
-        parts = (self._monitors, self._ports, self._file_events, self._configuration)
-        for part in (*parts, self._machine, self._bridge):
+        parts = (self.image_updates, self._monitors, self._ports, self._file_events)
+        for part in (*parts, self._configuration, self._machine, self._bridge):
             part.close()
 
     # --- the verbs --------------------------------------------------------------------------

@@ -57,6 +57,19 @@ class Reclaimed(msgspec.Struct, frozen=True):
     after: int
 
 
+class ImageStatus(msgspec.Struct, frozen=True):
+    """The guest image that the machine uses, or has used last. Times are RFC 3339, UTC."""
+
+    name: str  # of its directory
+    channel: str
+    engine: str  # dockerd's version in it
+    date: str  # of its packages
+    checked: str = ""  # when newer packages were looked for last
+    updates: int = 0  # packages of which there were newer versions then
+    cves: tuple[str, ...] = ()  # those that they fix, as far as known
+    waiting: str = ""  # the date of a newer image here, which the next cold start uses
+
+
 class EngineStatus(msgspec.Struct, frozen=True):
     """Everything that a client may know, as of one moment."""
 
@@ -69,4 +82,5 @@ class EngineStatus(msgspec.Struct, frozen=True):
     snapshots: tuple[MachineSnapshot, ...] = ()  # of the machine, the oldest first
     snapshot_work: SnapshotWork | None = None  # one that is being made or restored now
     auto_suspended: bool = False  # stopped by the resource saver: its first use brings it back
+    image: ImageStatus | None = None  # None: no machine yet, or a backend without images
     no_memory: Problem | None = None  # why a snapshot could not have what is in memory

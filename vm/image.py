@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -28,6 +29,10 @@ MANIFEST = "manifest.json"
 CERTIFICATES = "certificates.pem"  # a part: those that the guest trusts, for the host to compare
 STAMP = "verified.json"
 ENGINES = ("docker-ce", "docker.io")  # the packages with dockerd
+
+
+type Date = Annotated[str, msgspec.Meta(pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
+"""RFC 3339, in UTC."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -54,7 +59,7 @@ class Release(msgspec.Struct, frozen=True):
     origin: str
     suite: str  # "stable-security"
     codename: str  # "trixie-security"
-    date: str  # RFC 3339, UTC
+    date: Date
     sha256: str
 
 
@@ -73,7 +78,7 @@ class Manifest(msgspec.Struct, frozen=True):
     arch: str
     recipe: str  # the hash of everything of Galley that determines the content
     kernel: str  # the kernel's version
-    date: str  # the newest release's: how old the packages are, whenever the image was built
+    date: Date  # the newest release's: how old the packages are, whenever the image was built
     releases: tuple[Release, ...]
     packages: dict[str, Package]  # by name
     parts: tuple[Part, ...]

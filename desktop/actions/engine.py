@@ -50,22 +50,32 @@ def replace_supervisor(app: AppContext) -> Task:
     return app.tasks.start(title, work, lambda _none: app.link.retry())
 
 
-def build_image(app: AppContext) -> Task:
-    """The next start uses it; what runs is not touched."""
+def update_image(app: AppContext) -> Task:
+    """Download or build the newest image; the next cold start uses it, what runs is not touched.
+    If a newer image is there already, restart with it."""
+    status = app.link.status
+    if status is not None and status.image is not None and status.image.waiting:
+        return restart(app)
     home = app.link.home
 
     def work(task: Task) -> None:
-        from engine.guest.recipe import Channel
-        from engine.images.guest_images import GuestImages
+        from datetime import UTC, datetime
+
+        from engine.client.launch import connect_only
+        from engine.lifecycle.image_origin import origin_of
         from engine.settings.store import SettingsStore
 
         def tell(text: Text) -> None:
             task.report(messages.said(text))
 
-        channel = Channel(SettingsStore(home).load().channel)
-        GuestImages(home).newest(channel, tell)
+        origin = origin_of(home, SettingsStore(home))
+        origin.get(home.images, datetime.now(UTC), tell)
+        client = connect_only(home)
+        if client is not None:
+            with client:
+                client.call("image.refresh")
 
-    return app.tasks.start(tr("Build the guest image"), work)
+    return app.tasks.start(tr("Update the guest image"), work)
 
 
 def reset(app: AppContext, started: Callable[[Task], object]) -> None:

@@ -1,6 +1,7 @@
 """`galley image`: the guest image that the machine boots.
 
-`build` is for developers and packagers; a start builds a missing image itself.
+`build` is for developers and packagers; a start builds a missing image itself. Next:
+`image_updates.py` (the commands that look for newer images, and move them).
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 
 from engine.cli import reach
 from engine.cli.command import Group, json_option
+from engine.cli.image_updates import COMMANDS
 from engine.cli.output import counted, note, say, say_json
 from engine.messages.cli import IMAGE_NONE
 from engine.settings.store import SettingsStore
@@ -32,7 +34,11 @@ class Info(msgspec.Struct, frozen=True):
 
 @click.group(cls=Group)
 def image() -> None:
-    """Build and check the image that the machine boots."""
+    """The image that the machine boots: its packages, updates, and what is in it."""
+
+
+for command in COMMANDS:
+    image.add_command(command)
 
 
 @image.command()
@@ -75,7 +81,7 @@ def info(as_json: bool) -> None:
     home = find_home()
     spec = reach.observe().spec
     used = Path(spec.image) if spec else None
-    found = [_info(path, path == used) for path in images.find(home.images)]
+    found = [info for path in images.find(home.images) if (info := _info(path, path == used))]
     if as_json:
         say_json(found)
         return
@@ -92,8 +98,13 @@ def _newest() -> Path:
     return found[0]
 
 
-def _info(path: Path, in_use: bool) -> Info:
-    manifest = images.read_manifest(path)
+def _info(path: Path, in_use: bool) -> Info | None:
+    """None for an image of another version of Galley."""
+    try:
+        manifest = images.read_manifest(path)
+    except ImageDamaged as damage:
+        note(damage.summary)
+        return None
     return Info(str(path), sum(part.size for part in manifest.parts), in_use, manifest)
 
 
@@ -101,6 +112,7 @@ def _describe(entry: Info) -> None:
     manifest = entry.manifest
     say(entry.path + ("  (running)" if entry.in_use else ""))
     say(f"  {manifest.channel} ({manifest.suite}, {manifest.arch}), {entry.bytes / MIB:.0f} MiB")
+    say(f"  packages of {manifest.date[:10]}")
     say(f"  kernel {manifest.kernel}")
     for name in ("docker.io", "containerd", "runc", "docker-buildx", "docker-compose"):
         if name in manifest.packages:

@@ -4,6 +4,7 @@
 """
 
 import sys
+from datetime import UTC, datetime
 
 import click
 import msgspec
@@ -24,7 +25,7 @@ from engine.cli.output import (
 )
 from engine.cli.sizes import sized
 from engine.control.client import ControlClient
-from engine.types import EngineHealth, EngineStatus, MachineUse
+from engine.types import EngineHealth, EngineStatus, ImageStatus, MachineUse
 from vm.directory import MachineDir
 from vm.errors import GalleyError, MachineError, Problem
 from vm.host.paths import find_home
@@ -58,6 +59,7 @@ class Report(msgspec.Struct, frozen=True):
     started_at: float | None = None
     resumable: bool = False  # stopped, and the next start goes on where it was
     auto_suspended: bool = False  # stopped by the resource saver: its first use brings it back
+    image: ImageStatus | None = None  # the guest image, if the background process runs
 
 
 @click.command(cls=Command)
@@ -106,6 +108,7 @@ def _from_supervisor(seen: EngineStatus, use: MachineUse | None) -> Report:
         machine.started_at,
         machine.resumable,
         seen.auto_suspended,
+        seen.image,
     )
 
 
@@ -168,6 +171,8 @@ def _text(report: Report) -> str:
         rows.append(("Disk used", f"{report.vm.disk_used_bytes / GIB:.2f} GiB on this computer"))
     if report.vm.share_by:
         rows.append(("Folders", f"shared by {report.vm.share_by}"))
+    if report.image is not None:
+        rows.append(("Image", _image(report.image)))
     if report.backend:
         rows.append(("Backend", _backend(report)))
     lines = [f"{styled(f'{name:<10}', DIM, out)} {value}" for name, value in rows]
@@ -196,6 +201,18 @@ def _state(report: Report) -> str:
 def _resumes(report: Report) -> str:
     """What resumes an idle engine. Without the supervisor, its first use does not."""
     return "the first use resumes it" if report.supervisor else "galley start resumes it"
+
+
+def _image(image: ImageStatus) -> str:
+    """How old its packages are, and what is known of newer ones."""
+    age = (datetime.now(UTC) - datetime.fromisoformat(image.date)).days
+    words = f"{image.channel}, packages of {image.date[:10]} ({counted(max(age, 0), 'day')} old)"
+    if image.waiting:
+        return f"{words}; the next cold start uses those of {image.waiting[:10]}"
+    if image.updates:
+        newer = counted(image.updates, "newer package")
+        return f"{words}; {newer}, {counted(len(image.cves), 'CVE')} fixed: galley image update"
+    return words
 
 
 def _backend(report: Report) -> str:

@@ -36,7 +36,9 @@ from engine.messages.engine import (
 )
 from engine.settings.store import SettingsStore
 from engine.types import EngineStatus, MachineUse, Reclaimed
+from vm.directory import MachineDir
 from vm.errors import ControlError, GalleyError, Problem, Retry
+from vm.host.paths import Home
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +56,6 @@ class Controlled(Protocol):
 
     @property
     def snapshots(self) -> "SnapshotVerbs": ...
-    @property
-    def console_log(self) -> Path: ...
     def subscribe(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]: ...
     def status(self) -> EngineStatus: ...
     def start(self, *, repair: bool = False) -> None: ...
@@ -72,6 +72,14 @@ class Controlled(Protocol):
 
     @property
     def resources(self) -> Given: ...
+    @property
+    def image_updates(self) -> "Refreshed": ...
+
+
+class Refreshed(Protocol):
+    """What it needs of `engine.lifecycle.image_updates.ImageUpdates`."""
+
+    def refresh(self) -> None: ...
 
 
 class DaemonConfigVerbs(Protocol):
@@ -93,8 +101,9 @@ class Dispatch:
     """Turns requests into replies; any number of threads at a time."""
 
     def __init__(
-        self, engine: Controlled, settings: SettingsStore, end: Callable[[], None]
+        self, home: Home, engine: Controlled, settings: SettingsStore, end: Callable[[], None]
     ) -> None:
+        self._console_log = MachineDir.of(home).console_log
         self._engine = engine
         self._settings = settings
         self._end = end
@@ -108,6 +117,7 @@ class Dispatch:
             "reset": engine.reset,
             "use": engine.resources.use,
             "disk.reclaim": engine.resources.reclaim_disk,
+            "image.refresh": engine.image_updates.refresh,
             "quit": lambda: None,
         }
 
@@ -134,7 +144,8 @@ class Dispatch:
     def _do(self, request: Request) -> object:
         match _params(request):
             case StartParams(repair=repair, trace=trace):
-                with traced(self._engine, _file(trace)) if trace else nullcontext():
+                file = _file(trace) if trace else None
+                with traced(self._engine, self._console_log, file) if file else nullcontext():
                     self._engine.start(repair=repair)
                 return None
             case StopParams(cold=cold):

@@ -125,6 +125,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "keep_awake": NoParams,  # resume the machine; it stays awake until this connection ends
     "use": NoParams,  # → MachineUse
     "disk.reclaim": NoParams,  # → Reclaimed
+    "image.refresh": NoParams,  # another process has checked or added a guest image: look again
     "settings.set": SetParams,  # → settings.Entry
     "settings.unset": UnsetParams,  # → settings.Entry
     "daemon.get": NoParams,  # → the user's part of daemon.json, as text

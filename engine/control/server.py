@@ -31,7 +31,7 @@ class ControlServer:
     ) -> None:
         self._home = home
         self._engine = engine
-        self._dispatch = Dispatch(engine, settings, end)
+        self._dispatch = Dispatch(home, engine, settings, end)
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
         self._latest: EngineStatus | None = None

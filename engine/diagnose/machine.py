@@ -7,10 +7,13 @@ from engine.messages.diagnose import (
     DIAGNOSE_CLOCK_AHEAD,
     DIAGNOSE_CLOCK_BEHIND,
     DIAGNOSE_EMULATED,
+    DIAGNOSE_IMAGE_CVES,
+    DIAGNOSE_IMAGE_WAITS,
     DIAGNOSE_NO_CLOCK,
 )
+from engine.messages.image import IMAGE_OLD
 from vm.directory import MachineDir
-from vm.errors import ImageDamaged, MachineError, Problem, VirtualizationOff
+from vm.errors import HostError, ImageDamaged, MachineError, Problem, VirtualizationOff
 from vm.image import find, verify
 
 EMULATED = "tcg"
@@ -70,6 +73,27 @@ def _check_image(facts: Facts) -> Problem | None:
 
 
 IMAGE = Check("The guest image is intact", _has_image, _check_image)
+
+
+def _knows_image(facts: Facts) -> bool:
+    return facts.status is not None and facts.status.image is not None
+
+
+def _check_age(facts: Facts) -> Problem | None:
+    """What the last check has found. It asks no server itself."""
+    assert facts.status is not None
+    assert facts.status.image is not None
+    used = facts.status.image
+    if used.waiting:
+        return HostError(DIAGNOSE_IMAGE_WAITS, date=used.waiting[:10]).to_problem()
+    if used.cves:
+        return HostError(
+            DIAGNOSE_IMAGE_CVES, count=len(used.cves), details=", ".join(used.cves)
+        ).to_problem()
+    return next((each for each in facts.status.problems if each.code == IMAGE_OLD.code), None)
+
+
+IMAGE_AGE = Check("The guest image has Debian's fixes", _knows_image, _check_age)
 
 
 def _check_clock(facts: Facts) -> Problem | None:

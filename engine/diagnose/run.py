@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     machine.ACCELERATION,
     machine.STARTS,
     machine.IMAGE,
+    machine.IMAGE_AGE,
     docker.SUPERVISOR,
     docker.SOCKET,
     docker.DAEMON_JSON,

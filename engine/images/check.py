@@ -5,7 +5,7 @@ that the changelog names between the two versions. `save` keeps a report for a s
 wait for the network. Next: `apt.py`, `changelogs.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -69,14 +69,24 @@ def check_packages(
         Update(name, manifest.packages[name].version, new.version, new.source, fixed.get(name, ()))
         for name, new in newer.items()
     ]
+    report = report_of(manifest, now, "apt", updates)
+    return msgspec.structs.replace(
+        report,
+        unknown=tuple(sorted(newer.keys() - fixed.keys())),
+        gone=tuple(sorted(manifest.packages.keys() - candidates.keys())),
+    )
+
+
+def report_of(
+    manifest: Manifest, now: datetime, source: Literal["apt", "feed"], updates: Iterable[Update]
+) -> Report:
+    """A check of this image at this moment."""
     return Report(
         date=manifest.date,
         age_days=max((now - datetime.fromisoformat(manifest.date)).days, 0),
         checked=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        source="apt",
+        source=source,
         updates=tuple(sorted(updates, key=lambda each: (not each.cves, each.package))),
-        unknown=tuple(sorted(newer.keys() - fixed.keys())),
-        gone=tuple(sorted(manifest.packages.keys() - candidates.keys())),
     )
 
 

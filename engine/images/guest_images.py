@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from engine.guest.build import build, find_current
+from engine.guest.build import find_current
 from engine.guest.recipe import Channel, recipe_hash
 from engine.images import choice
 from engine.images.choice import Choice, Rejection
@@ -38,9 +38,9 @@ class GuestImages:
         self._choice = choice.read(self._file)
         self.problems: tuple[Problem, ...] = ()
 
-    def newest(self, channel: Channel, progress: Callable[[Text], None]) -> Path:
-        """The directory of a verified image for a cold start; built when there is none. Raises
-        HostError, ImageDamaged, and what `progress` raises."""
+    def newest(self, channel: Channel, progress: Callable[[Text], None]) -> Path | None:
+        """The directory of a verified image for a cold start; None without one. A damaged one is
+        removed. Raises what `progress` raises."""
         for path in self._candidates(channel):
             try:
                 image.verify(path)
@@ -49,7 +49,7 @@ class GuestImages:
                 log.warning("%s; removing it", damage.summary)
                 progress(RECIPE_AGAIN.text(damage=damage))
                 shutil.rmtree(path, ignore_errors=True)
-        return build(self._images, channel=channel, progress=progress)
+        return None
 
     def to_resume(self, channel: Channel, used: str) -> Path | None:
         """The image that a suspended machine was started with; None where another channel or

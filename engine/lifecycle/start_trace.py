@@ -37,8 +37,6 @@ HOST, STEPS, LOGGED = 1, 1, 2  # a process, and threads of it, as a viewer shows
 class Traceable(Protocol):
     """What is needed of `engine.engine.Engine`."""
 
-    @property
-    def console_log(self) -> Path: ...
     def subscribe(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]: ...
 
 
@@ -70,9 +68,9 @@ class ConsoleLine(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def traced(engine: Traceable, file: Path) -> Iterator[None]:
+def traced(engine: Traceable, console_log: Path, file: Path) -> Iterator[None]:
     """Write `file`, also if the start fails. Raises HomeUnusable, DiskFull."""
-    recorder = Recorder(engine.console_log)
+    recorder = Recorder(console_log)
     logging.getLogger().addHandler(recorder)
     unsubscribe = engine.subscribe(recorder.see)
     recorder.begin()

@@ -11,17 +11,16 @@ from functools import partial
 from pathlib import Path
 
 from engine.guest.recipe import Channel
-from engine.images.guest_images import GuestImages
 from engine.lifecycle.configuring import ConfigureSequence
 from engine.lifecycle.data_guard import DataGuard
+from engine.lifecycle.image_updates import ImageUpdates
 from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.snapshots import Snapshots
 from engine.messages.engine import STEP_ANSWER
 from engine.settings.store import SettingsStore, machine_spec
 from engine.shares.shared_folders import SharedFolders
 from vm import image, last_spec
-from vm.errors import BootFailed, EngineFailed, GalleyError, GuestUnreachable, Problem
-from vm.host.paths import Home
+from vm.errors import BootFailed, EngineFailed, GalleyError, GuestUnreachable
 from vm.lifecycle.boot_steps import Prepare
 from vm.lifecycle.machine import Machine
 from vm.lifecycle.steps import Patience
@@ -39,7 +38,7 @@ class StartSequence:
     def __init__(
         self,
         *,
-        home: Home,
+        image_updates: ImageUpdates,
         settings: SettingsStore,
         machine: Machine,
         saver: ResourceSaver,
@@ -47,7 +46,8 @@ class StartSequence:
         configuring: ConfigureSequence,
         snapshots: Snapshots,
     ) -> None:
-        self._images = GuestImages(home)
+        self._image_updates = image_updates
+        self._images = image_updates.images
         self._settings = settings
         self._machine = machine
         self._saver = saver
@@ -56,10 +56,6 @@ class StartSequence:
         self._guard = DataGuard(machine.directory, snapshots)
         self._snapshots = snapshots
         self._image: Path | None = None  # of the last start by this process
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        return self._images.problems
 
     def start(self, *, repair: bool = False) -> None:
         """Boot or resume the machine, and wait until dockerd answers on the host's socket."""
@@ -125,10 +121,14 @@ class StartSequence:
             return machine_spec(self._settings, "", folders)
         channel = Channel(settings.channel)
         suspended = self._suspended_image(channel) if resume else None
-        self._image = chosen or suspended or self._images.newest(channel, report)
+        self._image = chosen or suspended or self._newest_image(channel, report)
         self._guard.before_boot(image.read_manifest(self._image).engine_version)
         self._configuring.write_boot_files(self._image)
         return machine_spec(self._settings, str(self._image), folders)
+
+    def _newest_image(self, channel: Channel, report: Callable[[Text], None]) -> Path:
+        found = self._images.newest(channel, report)
+        return found or self._image_updates.get(report)
 
     def _suspended_image(self, channel: Channel) -> Path | None:
         spec = last_spec.read(self._machine.directory)

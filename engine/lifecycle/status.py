@@ -11,6 +11,7 @@ import msgspec
 
 from engine import __version__
 from engine.lifecycle.dockerd_watch import EngineWatch
+from engine.lifecycle.image_updates import ImageUpdates
 from engine.lifecycle.resource_saver import ResourceSaver
 from engine.lifecycle.snapshots import Snapshots
 from engine.ports.port_sync import PortSync
@@ -37,6 +38,7 @@ class StatusSources(msgspec.Struct, frozen=True, kw_only=True):
     ports: PortSync
     snapshots: Snapshots
     saver: ResourceSaver
+    image_updates: ImageUpdates
     problems: tuple[HasProblems, ...]
 
 
@@ -88,5 +90,6 @@ class EngineStatusPublisher:
             snapshots=snapshots.kept,
             snapshot_work=snapshots.work,
             auto_suspended=sources.saver.is_saving,
+            image=sources.image_updates.status,
             no_memory=refusal.to_problem() if refusal else None,
         )

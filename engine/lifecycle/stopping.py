@@ -1,8 +1,8 @@
 """The sequences that stop the engine: stop, suspend, power off; and the restart of containers.
 
-`galley stop` ends containers in order and suspends the machine with an idle dockerd in it; where it
-cannot be suspended, it is powered off. `restart_policy.py` starts containers again. Next:
-`engine/engine.py`, `vm/lifecycle/machine.py`.
+`galley stop` ends containers in order and suspends the machine with an idle dockerd in it. Where it
+cannot be suspended, or a newer guest image waits for a cold start, it is powered off.
+`restart_policy.py` starts containers again. Next: `engine/engine.py`, `vm/lifecycle/machine.py`.
 """
 
 import logging
@@ -36,6 +36,12 @@ class BoundFolders(Protocol):
         """The paths of this computer that running containers bind."""
 
 
+class NewerImage(Protocol):
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the next start is to use a newer guest image, which a resume could not."""
+
+
 class StopSequence:
     """`dial` reaches dockerd whatever state the machine is in."""
 
@@ -48,6 +54,7 @@ class StopSequence:
         guest_rules: GuestRules,
         monitors: StallMonitor,
         folders: BoundFolders,
+        image_updates: NewerImage,
     ) -> None:
         self._machine = machine
         self._settings = settings
@@ -56,6 +63,7 @@ class StopSequence:
         self._guest_rules = guest_rules
         self._monitors = monitors
         self._folders = folders
+        self._image_updates = image_updates
         self.problems: tuple[Problem, ...] = ()  # with containers that did not start again
 
     def stop(self) -> None:
@@ -116,7 +124,8 @@ class StopSequence:
     def _leaves_something(self) -> bool:
         status = self._machine.status
         healthy = status.state.is_up and status.problem is None
-        return self.obstacle() is None and healthy and self._settings.current().suspend
+        wanted = self._settings.current().suspend and not self._image_updates.is_waiting
+        return self.obstacle() is None and healthy and wanted
 
     def obstacle(self) -> BackendFailed | None:
         """Why the machine can never be suspended here."""

@@ -33,6 +33,18 @@ DIAGNOSE_MEMORY = Message(
     "The machine can use {wanted:size} of memory, but only {free:size} are free now.",
     "Close some programs, or give it less: `galley settings set memory 2GiB`.",
 )
+DIAGNOSE_IMAGE_CVES = Message(
+    "diagnose.image_cves",
+    "Newer packages fix {count} known vulnerabilities of the guest image.",
+    "Update it: galley image update",
+    one="Newer packages fix {count} known vulnerability of the guest image.",
+    count="count",
+)
+DIAGNOSE_IMAGE_WAITS = Message(
+    "diagnose.image_waits",
+    "A newer guest image, with the packages of {date}, is not in use yet.",
+    "Use it: galley restart",
+)
 DIAGNOSE_NO_CLOCK = Message("diagnose.no_clock", "The machine does not report its time.")
 DIAGNOSE_NO_DOCKER = Message(
     "diagnose.no_docker",

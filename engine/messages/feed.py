@@ -109,6 +109,16 @@ FEED_FROM_FUTURE = Message(
     "The image feed {address} is from the future: {date}.",
     "Check the date of this computer.",
 )
+FEED_NO_KEY = Message(
+    "feed.no_key",
+    "There is no key to check the feed {address} with.",
+    "Set the key of its owner: galley settings set image_feed_key RW…",
+)
+FEED_NOTHING = Message(
+    "feed.nothing",
+    "{address} has no image of channel {channel} for {arch} and this version of Galley.",
+    "Update Galley, or use the feed of this version.",
+)
 FEED_NEWER_FORMAT = Message(
     "feed.newer_format",
     "The image feed {address} has format {format}; this Galley reads {expected}.",

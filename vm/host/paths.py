@@ -53,6 +53,18 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "image-choice.json"
 
     @property
+    def image_check(self) -> Path:
+        return self.root / "image-check.json"
+
+    @property
+    def image_feeds(self) -> Path:
+        return self.root / "image-feeds.json"
+
+    @property
+    def changelogs(self) -> Path:
+        return self.root / "changelogs"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

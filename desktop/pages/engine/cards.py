@@ -11,6 +11,7 @@ from desktop.i18n import messages
 from desktop.i18n.text import moment, seconds, size, tip, tr
 from desktop.session.connection import Connection
 from desktop.session.engine_state import runs_on
+from desktop.session.image_words import image_words
 from desktop.session.link import Link
 from desktop.theme.theme import Theme
 from desktop.widgets.basics import button, column, label, row
@@ -71,21 +72,31 @@ class StartCard(Card):
 
 
 class ReachCard(Card):
-    """The engine's endpoint, version and system."""
+    """The engine's endpoint, version, system and guest image."""
 
-    def __init__(self) -> None:
+    def __init__(self, update: Do) -> None:
         super().__init__(tr("Connection"))
         self.socket = CopyLine(tr("Socket"))
         self.context = CopyLine(tr("Context"))
         self.engine = CopyLine(tr("Engine"))
         self.backend = CopyLine(tr("Backend"))
         self.system = CopyLine(tr("System"))
+        self.image = CopyLine(tr("Guest image"))
+        self.update_image = button(tr("Update the guest image"), update, "link")
         self.reason = label("", "secondary", wrap=True, select=True)
         self.box.setSpacing(2)
         self.box.addWidget(self.heading)
-        for one in (self.socket, self.context, self.engine, self.system, self.backend):
+        for one in (
+            self.socket,
+            self.context,
+            self.engine,
+            self.system,
+            self.image,
+            self.backend,
+        ):
             self.box.addWidget(one)
         self.box.addWidget(self.reason)
+        self.box.addLayout(row(1, self.update_image))
         self.box.addStretch(1)
 
     def show_engine(self, link: Link, connection: Connection, info: EngineInfo | None) -> None:
@@ -95,6 +106,9 @@ class ReachCard(Card):
         status = link.status if connection.is_ours else None
         self.engine.say(*_engine_words(status, info))
         self.system.say(_system_words(info))
+        image = status.image if status else None
+        self.image.say(image_words(image) if image else "")
+        self.update_image.setVisible(image is not None and bool(image.waiting or image.updates))
         self._show_backend(status)
 
     def _show_backend(self, status: EngineStatus | None) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from desktop.actions import engine
 from desktop.context import AppContext
 from desktop.i18n.text import tr
+from desktop.session.image_words import image_words
 from desktop.session.tasks import Task
 from desktop.widgets.basics import button, card, column, holder, label, row, scrolled
 from desktop.widgets.copy_line import CopyLine
@@ -24,6 +25,7 @@ class AboutView(QWidget):
             "galley": CopyLine(tr("Galley")),
             "engine": CopyLine(tr("Engine")),
             "backend": CopyLine(tr("Machine")),
+            "image": CopyLine(tr("Guest image")),
             "system": CopyLine(tr("System")),
             "folder": CopyLine(tr("Folder")),
         }
@@ -64,10 +66,12 @@ class AboutView(QWidget):
         if status is None:
             self.lines["engine"].say("")
             self.lines["backend"].say("")
+            self.lines["image"].say("")
             return
         health, machine = status.engine, status.machine
         version = tr("Docker {version} · API {api}", version=health.version, api=health.api)
         self.lines["engine"].say(version if health.reachable else "")
+        self.lines["image"].say(image_words(status.image) if status.image else "")
         accelerator = machine.accelerator
         parts = [machine.backend, accelerator.name if accelerator else ""]
         self.lines["backend"].say(" · ".join(filter(None, parts)))

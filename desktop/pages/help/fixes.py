@@ -25,13 +25,19 @@ def fix_for(app: AppContext, result: "Result") -> Fix | None:
     problem = result.problem
     if problem is None:
         return None
-    from engine.diagnose import docker, host  # already imported: they have made the result
+    from engine.diagnose import docker, host, machine  # already imported: they have made the result
 
     if result.title == docker.CLIENT.title:
         return _context_fix(app, problem)
+    if result.title == machine.IMAGE_AGE.title:
+        return tr("Update the guest image"), partial(engine.update_image, app)
     if result.title == host.AUTOSTART.title:
         return tr("Open the settings"), partial(_go, app, "settings")
-    match problem.kind:
+    return _fix_by_kind(app, problem.kind)
+
+
+def _fix_by_kind(app: AppContext, kind: str) -> Fix | None:
+    match kind:
         case "SupervisorGone":
             return tr("Start the background process"), partial(engine.start, app)
         case "VersionMismatch":
@@ -39,7 +45,7 @@ def fix_for(app: AppContext, result: "Result") -> Fix | None:
         case "EngineUnreachable" | "EngineFailed" | "GuestUnreachable" | "MachineError":
             return tr("Restart the engine"), partial(engine.restart, app)
         case "ImageDamaged":
-            return tr("Build the image again"), partial(engine.build_image, app)
+            return tr("Get the image again"), partial(engine.update_image, app)
         case "NotEnough" | "SettingsError" | "PortInUse":
             return tr("Open the settings"), partial(_go, app, "settings")
         case "DiskFull":

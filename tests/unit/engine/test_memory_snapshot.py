@@ -9,6 +9,7 @@ import pytest
 from engine.engine import Engine
 from engine.settings.store import SettingsStore
 from tests.unit.engine.sleepy import Sleepy
+from vm.directory import MachineDir
 from vm.errors import Cancelled
 from vm.host import sparse
 from vm.host.paths import Home
@@ -91,10 +92,9 @@ def test_a_cancel_during_the_resume_has_no_effect(engine: Engine, backend: Sleep
 
 
 def test_a_cancel_during_the_copy_discards_the_snapshot(
-    engine: Engine, backend: Sleepy, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, home: Home, backend: Sleepy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine_disk = engine.console_log.parent.parent / "machine" / "data.img"
-    engine_disk.write_bytes(b"x" * (8 << 20))
+    MachineDir.of(home).data_disk.write_bytes(b"x" * (8 << 20))
     during_copy(monkeypatch, engine.cancel)
     with pytest.raises(Cancelled):
         engine.snapshots.create("one", memory=True)

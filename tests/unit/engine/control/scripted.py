@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -28,6 +27,14 @@ class ScriptedSnapshots:
         self._note(f"delete {name}")
 
 
+class ScriptedImageUpdates:
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+
+    def refresh(self) -> None:
+        self._note("image.refresh")
+
+
 class ScriptedEngine:
     """`start` blocks until `go` is set or `cancel` is called; `failure` is raised by `stop`."""
 
@@ -43,7 +50,7 @@ class ScriptedEngine:
         self._number = 0
         self.snapshots = ScriptedSnapshots(self._note)
         self.configuring = ScriptedDaemonConfig(self._note)
-        self.console_log = Path("none")
+        self.image_updates = ScriptedImageUpdates(self._note)
 
     def subscribe(self, listener: Callable[[EngineStatus], None]) -> Callable[[], None]:
         self.listeners.append(listener)

@@ -5,7 +5,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.guest import build as building
 from engine.guest.recipe import Channel, architecture, recipe_hash
 from engine.images import choice
 from engine.images.guest_images import GuestImages
@@ -13,7 +12,6 @@ from tests import small_image
 from tests.small_image import MANIFEST, RUNC
 from vm import image
 from vm.errors import BootFailed, Problem
-from vm.host import process
 from vm.host.paths import Home
 from vm.image import Manifest
 from vm.messages import Message, Text
@@ -69,16 +67,11 @@ def test_a_damaged_image_is_removed_and_the_one_before_it_used(
     assert "vmlinux" in told[0].english
 
 
-def test_without_an_image_one_is_built(
-    home: Home, images: GuestImages, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def make(work: Path, target: Path, *rest: object) -> None:
-        target.rmdir()
-        small_image.make_in(target, of(3))
-
-    monkeypatch.setattr(building, "_make_parts", make)
-    monkeypatch.setattr(process, "find_tool", lambda name, hint: Path(name))
-    assert images.newest(STABLE, quiet) == home.images / of(3).directory_name
+def test_without_an_image_there_is_none(home: Home, images: GuestImages) -> None:
+    only = small_image.add_to(home.images, of(3))
+    (only / "vmlinux").unlink()
+    assert images.newest(STABLE, quiet) is None
+    assert not only.exists()
 
 
 def test_a_new_image_that_fails_is_rejected_until_a_newer_one_is_there(

@@ -42,6 +42,10 @@ class NoFolders:
     bound: frozenset[str] = frozenset()
 
 
+class SameImage:
+    is_waiting = False
+
+
 class Bench:
     """A running machine with a disk of 40 MiB, its snapshots, and the progress they reported."""
 
@@ -57,6 +61,7 @@ class Bench:
             guest_rules=GuestRules(),
             monitors=self,
             folders=NoFolders(),
+            image_updates=SameImage(),
         )
         self.saver = ResourceSaver(self.machine, directory.auto_suspended, self)
         self.spec = SPEC

@@ -161,7 +161,7 @@ def test_the_file_is_also_written_when_the_start_fails(tmp_path: Path) -> None:
         logging.getLogger("vm.lifecycle.machine").warning("boot attempt %d failed", 1)
         raise BootFailed(Message("", "It took too long."))
 
-    with pytest.raises(BootFailed), traced(engine, file):
+    with pytest.raises(BootFailed), traced(engine, tmp_path / "console.log", file):
         start()
     logging.getLogger("vm.lifecycle.machine").warning("later")
     events = json.loads(file.read_bytes())["traceEvents"]

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from engine.guest.recipe import architecture, recipe_hash
+from engine.lifecycle.image_updates import ImageUpdates
 from engine.lifecycle.starting import StartSequence
 from engine.messages.engine import STEP_ANSWER
 from engine.settings.store import SettingsStore
@@ -76,11 +77,16 @@ def parts(home: Home) -> Parts:
 
 
 @pytest.fixture
-def sequence(home: Home, parts: Parts) -> StartSequence:
-    part = cast(Any, parts)
+def updates(home: Home) -> ImageUpdates:
+    return ImageUpdates(home, SettingsStore(home), lambda: None)
+
+
+@pytest.fixture
+def sequence(home: Home, parts: Parts, updates: ImageUpdates) -> StartSequence:
+    part, settings = cast(Any, parts), SettingsStore(home)
     return StartSequence(
-        home=home,
-        settings=SettingsStore(home),
+        image_updates=updates,
+        settings=settings,
         machine=part,
         saver=part,
         folders=part,
@@ -101,17 +107,19 @@ def add(home: Home, day: int) -> str:
     return str(small_image.add_to(home.images, manifest))
 
 
-def test_a_new_image_that_works_is_kept(home: Home, parts: Parts, sequence: StartSequence) -> None:
+def test_a_new_image_that_works_is_kept(
+    home: Home, parts: Parts, sequence: StartSequence, updates: ImageUpdates
+) -> None:
     older = add(home, 1)
     sequence.start()
     newer = add(home, 2)
     sequence.start()
     assert parts.booted == [older, newer]
-    assert sequence.problems == ()
+    assert updates.problems == ()
 
 
 def test_the_image_before_boots_when_dockerd_does_not_answer_with_a_new_one(
-    home: Home, parts: Parts, sequence: StartSequence
+    home: Home, parts: Parts, sequence: StartSequence, updates: ImageUpdates
 ) -> None:
     older = add(home, 1)
     sequence.start()
@@ -120,7 +128,7 @@ def test_the_image_before_boots_when_dockerd_does_not_answer_with_a_new_one(
     sequence.start()
     assert parts.booted == [older, newer, older]
     assert parts.stops == [True]
-    (problem,) = sequence.problems
+    (problem,) = updates.problems
     assert "dockerd does not answer." in problem.summary
     sequence.start()
     assert parts.booted[3:] == [older]
@@ -129,7 +137,7 @@ def test_the_image_before_boots_when_dockerd_does_not_answer_with_a_new_one(
 
 
 def test_an_image_is_not_to_blame_when_the_one_before_fails_too(
-    home: Home, parts: Parts, sequence: StartSequence
+    home: Home, parts: Parts, sequence: StartSequence, updates: ImageUpdates
 ) -> None:
     older = add(home, 1)
     sequence.start()
@@ -138,7 +146,7 @@ def test_an_image_is_not_to_blame_when_the_one_before_fails_too(
     with pytest.raises(EngineFailed, match="does not answer"):
         sequence.start()
     assert parts.booted == [older, newer, older]
-    assert sequence.problems == ()
+    assert updates.problems == ()
     parts.fails = lambda image: None
     sequence.start()
     assert parts.booted[3:] == [newer]

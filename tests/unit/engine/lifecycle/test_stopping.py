@@ -45,6 +45,10 @@ class NoFolders:
     bound: frozenset[str] = frozenset()
 
 
+class SameImage:
+    is_waiting = False
+
+
 @pytest.fixture
 def machine(home: Home) -> RunningMachine:
     return RunningMachine(home)
@@ -58,6 +62,7 @@ def stop_sequence(machine: RunningMachine, home: Home, *stalled: Problem) -> Sto
         guest_rules=GuestRules(),
         monitors=Stalled(*stalled),
         folders=NoFolders(),
+        image_updates=SameImage(),
     )
 
 

@@ -1,0 +1,117 @@
+"""Where the images of this computer come from: a feed, or a build from Debian's packages.
+
+    origin.check(manifest, now, progress)   what is newer than that image
+    origin.get(images, progress)            the newest image, downloaded or built
+
+Both verify what they get by signatures, and go on to another address or an older image never by
+themselves. Next: `feed.py`, `check.py`, `engine/guest/build.py`.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from engine.guest import recipe, sources
+from engine.guest.build import build_anew
+from engine.guest.recipe import Channel, recipe_hash
+from engine.images import changelogs
+from engine.images.apt import private_apt
+from engine.images.check import Report, Update, check_packages, report_of
+from engine.images.feed import Feed, FeedImage, Index, check_newer, newest
+from engine.messages.feed import FEED_NOTHING
+from vm import image
+from vm.errors import HostError, ImageDamaged, Retry
+from vm.image import Manifest
+from vm.messages import Text
+
+type Progress = Callable[[Text], None]
+
+
+class Origin(Protocol):
+    """Methods raise GalleyError, and what `progress` raises."""
+
+    def check(self, manifest: Manifest, now: datetime, progress: Progress) -> Report: ...
+
+    def get(self, images: Path, now: datetime, progress: Progress) -> Path:
+        """The directory of the newest image below `images`; it may have been there before."""
+
+
+class DebianOrigin:
+    """Debian's packages, from the sources of this computer's apt. Only on Linux."""
+
+    def __init__(self, channel: Channel, cache: Path) -> None:
+        self._channel = channel
+        self._cache = changelogs.Cache(cache)
+
+    def check(self, manifest: Manifest, now: datetime, progress: Progress) -> Report:
+        suite = recipe.SUITES[self._channel]
+        lines = sources.mirror_lines(sources.read_sources(), suite)
+        with private_apt(suite, manifest.arch, lines) as apt:
+            return check_packages(manifest, apt, self._cache, now, progress)
+
+    def get(self, images: Path, now: datetime, progress: Progress) -> Path:
+        del now
+        return build_anew(images, channel=self._channel, progress=progress)
+
+
+class FeedOrigin:
+    """A feed of images that somebody else has built."""
+
+    def __init__(self, channel: Channel, feed: Feed) -> None:
+        self._channel = channel
+        self._feed = feed
+
+    def check(self, manifest: Manifest, now: datetime, progress: Progress) -> Report:
+        index = self._feed.index(now, progress)
+        found = self._newest(index)
+        check_newer(found, [manifest])
+        if found.package_set == manifest.package_set:
+            return report_of(manifest, now, "feed", ())
+        update = Update(
+            package="galley-guest",
+            installed=manifest.date,
+            available=found.date,
+            source=found.directory_name,
+            cves=_fixed_since(index, found, manifest.date),
+        )
+        return report_of(manifest, now, "feed", (update,))
+
+    def get(self, images: Path, now: datetime, progress: Progress) -> Path:
+        found = self._newest(self._feed.index(now, progress))
+        check_newer(found, _installed(images))
+        return self._feed.fetch(found, images, progress)
+
+    def _newest(self, index: Index) -> FeedImage:
+        arch = recipe.architecture()
+        found = newest(index, self._channel, arch, recipe_hash(self._channel))
+        if found is None:
+            raise HostError(
+                FEED_NOTHING,
+                address=self._feed.address,
+                channel=self._channel,
+                arch=arch,
+                retry=Retry.NO,
+            )
+        return found
+
+
+def _fixed_since(index: Index, found: FeedImage, date: str) -> tuple[str, ...]:
+    """The CVEs that the images after `date` have fixed, up to `found`."""
+    kind = (found.channel, found.arch, found.recipe)
+    fixed = {
+        cve
+        for each in index.images
+        if (each.channel, each.arch, each.recipe) == kind and date < each.date <= found.date
+        for cve in each.fixes
+    }
+    return tuple(sorted(fixed))
+
+
+def _installed(images: Path) -> Sequence[Manifest]:
+    found: list[Manifest] = []
+    for path in image.find(images):
+        with suppress(ImageDamaged):
+            found.append(image.read_manifest(path))
+    return found
