@@ -187,8 +187,8 @@ def settle(made: Path, images: Path, spare: Path) -> Path:
     except ImageDamaged:
         if final.exists():
             final.rename(spare)
-    for part in read_manifest(made).parts:
-        with (made / part.name).open("r+b") as file:
+    for name in (MANIFEST, *(part.name for part in read_manifest(made).parts)):
+        with (made / name).open("r+b") as file:
             os.fsync(file.fileno())
     made.rename(final)
     sync_directory(images)

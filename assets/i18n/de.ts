@@ -64,6 +64,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n days old</source>
+        <comment>%n day old</comment>
+        <translation>
+            <numerusform>%n Tag alt</numerusform>
+            <numerusform>%n Tage alt</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n deleted</source>
         <comment>%n deleted</comment>
         <translation>
@@ -160,6 +168,14 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n known CVEs are fixed by an update</source>
+        <comment>%n known CVE is fixed by an update</comment>
+        <translation>
+            <numerusform>eine Aktualisierung behebt %n bekannte CVE</numerusform>
+            <numerusform>eine Aktualisierung behebt %n bekannte CVEs</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n layers</source>
         <comment>%n layer</comment>
         <translation>
@@ -205,6 +221,14 @@
         <translation>
             <numerusform>%n neue Zeile</numerusform>
             <numerusform>%n neue Zeilen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n newer packages</source>
+        <comment>%n newer package</comment>
+        <translation>
+            <numerusform>%n neueres Paket</numerusform>
+            <numerusform>%n neuere Pakete</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -412,6 +436,10 @@
         <translation>Adresse des Hosts</translation>
     </message>
     <message>
+        <source>Address or folder that images are downloaded from. If it is empty, they are built from Debian&apos;s packages, which is possible on Linux only.</source>
+        <translation>Adresse oder Ordner, von wo Images heruntergeladen werden. Ohne Angabe werden sie aus Debians Paketen gebaut, was nur unter Linux möglich ist.</translation>
+    </message>
+    <message>
         <source>After @, enter a digest, for example sha256:… with 64 digits.</source>
         <translation>Nach @ einen Digest angeben, zum Beispiel sha256:… mit 64 Stellen.</translation>
     </message>
@@ -506,14 +534,6 @@
     <message>
         <source>Build cache</source>
         <translation>Build-Cache</translation>
-    </message>
-    <message>
-        <source>Build the guest image</source>
-        <translation>Gast-Image bauen</translation>
-    </message>
-    <message>
-        <source>Build the image again</source>
-        <translation>Image neu bauen</translation>
     </message>
     <message>
         <source>Built in</source>
@@ -1424,8 +1444,16 @@
         <translation>Gateway</translation>
     </message>
     <message>
+        <source>Get the image again</source>
+        <translation>Image neu holen</translation>
+    </message>
+    <message>
         <source>Go to the engine</source>
         <translation>Zur Engine</translation>
+    </message>
+    <message>
+        <source>Guest image</source>
+        <translation>Gast-Image</translation>
     </message>
     <message>
         <source>Help</source>
@@ -1472,8 +1500,16 @@
         <translation>Image-Kanal</translation>
     </message>
     <message>
+        <source>Image feed</source>
+        <translation>Image-Feed</translation>
+    </message>
+    <message>
         <source>Image name and tag or digest, for example nginx:1.27</source>
         <translation>Name des Images und Tag oder Digest, zum Beispiel nginx:1.27</translation>
+    </message>
+    <message>
+        <source>Image updates</source>
+        <translation>Image-Aktualisierungen</translation>
     </message>
     <message>
         <source>Images</source>
@@ -1640,6 +1676,10 @@
         <translation>Schlüssel</translation>
     </message>
     <message>
+        <source>Key of the image feed</source>
+        <translation>Schlüssel des Image-Feeds</translation>
+    </message>
+    <message>
         <source>Keyboard</source>
         <translation>Tastatur</translation>
     </message>
@@ -1766,6 +1806,10 @@
     <message>
         <source>Logs of the engine</source>
         <translation>Logs der Engine</translation>
+    </message>
+    <message>
+        <source>Look daily for security fixes of the guest image. automatic also downloads or builds the new image, which the next start uses; ask only reports it.</source>
+        <translation>Täglich nach Sicherheitskorrekturen für das Gast-Image suchen. automatic lädt oder baut auch das neue Image, das der nächste Start verwendet; ask meldet es nur.</translation>
     </message>
     <message>
         <source>Machine</source>
@@ -2964,6 +3008,10 @@
         <translation>Der erste Start prüft, welche Hardwarebeschleunigung dieser Computer bietet.</translation>
     </message>
     <message>
+        <source>The guest image has Debian&apos;s fixes</source>
+        <translation>Das Gast-Image enthält die Korrekturen von Debian</translation>
+    </message>
+    <message>
         <source>The guest image is intact</source>
         <translation>Das Gast-Image ist unbeschädigt</translation>
     </message>
@@ -3223,6 +3271,10 @@
         <source>Type {word} to continue:</source>
         <translation>Zum Fortfahren {word} eingeben:</translation>
     </message>
+    <message>
+        <source>Update the guest image</source>
+        <translation>Gast-Image aktualisieren</translation>
+    </message>
     <message numerus="yes">
         <source>Upload %n items to {folder}</source>
         <comment>Upload {name} to {folder}</comment>
@@ -3310,6 +3362,14 @@
     <message>
         <source>Volumes and folders</source>
         <translation>Volumes und Ordner</translation>
+    </message>
+    <message>
+        <source>Warn after days</source>
+        <translation>Warnen nach Tagen</translation>
+    </message>
+    <message>
+        <source>Warn if the packages in the guest image are older than this many days; 0 for never.</source>
+        <translation>Warnen, wenn die Pakete im Gast-Image älter als so viele Tage sind; 0 für nie.</translation>
     </message>
     <message>
         <source>Welcome</source>
@@ -3628,6 +3688,10 @@
         <translation>Speicher (tmpfs)</translation>
     </message>
     <message>
+        <source>minisign public key that signs a feed of your own. If it is empty, Galley&apos;s own keys are used.</source>
+        <translation>Öffentlicher minisign-Schlüssel, mit dem ein eigener Feed signiert ist. Ohne Angabe gelten Galleys eigene Schlüssel.</translation>
+    </message>
+    <message>
         <source>name:tag</source>
         <translation>name:tag</translation>
     </message>
@@ -3718,6 +3782,10 @@
     <message>
         <source>own</source>
         <translation>eigen</translation>
+    </message>
+    <message>
+        <source>packages of {date} ({age})</source>
+        <translation>Pakete vom {date} ({age})</translation>
     </message>
     <message>
         <source>paused</source>
@@ -3842,6 +3910,10 @@
     <message>
         <source>the image no longer exists; its layers are unknown</source>
         <translation>das Image existiert nicht mehr; seine Layer sind unbekannt</translation>
+    </message>
+    <message>
+        <source>the next cold start uses those of {date}</source>
+        <translation>der nächste Kaltstart verwendet die vom {date}</translation>
     </message>
     <message>
         <source>unhealthy</source>
@@ -4263,6 +4335,14 @@
         <translation>Eine Kopie der Datenplatte braucht {needed:size}, und {free:size} sind frei.</translation>
     </message>
     <message>
+        <source>A newer Galley made the guest image in {file}: its format is {format}, not {expected}.</source>
+        <translation>Das Gast-Image in {file} stammt von einem neueren Galley: Das Format ist {format}, nicht {expected}.</translation>
+    </message>
+    <message>
+        <source>A newer guest image, with the packages of {date}, is not in use yet.</source>
+        <translation>Ein neueres Gast-Image mit den Paketen vom {date} wird noch nicht verwendet.</translation>
+    </message>
+    <message>
         <source>A part of the guest did not start: {part}</source>
         <translation>Ein Teil des Gasts ist nicht gestartet: {part}</translation>
     </message>
@@ -4273,6 +4353,10 @@
     <message>
         <source>A swarm restarts its containers itself.</source>
         <translation>Ein Schwarm startet seine Container selbst neu.</translation>
+    </message>
+    <message>
+        <source>Add Debian&apos;s archive, signed by debian-archive-keyring, to /etc/apt/sources.list.d</source>
+        <translation>Debians Archiv, signiert von debian-archive-keyring, in /etc/apt/sources.list.d hinzufügen</translation>
     </message>
     <message>
         <source>Add some: sudo usermod {options} $USER &amp;&amp; galley restart</source>
@@ -4289,6 +4373,10 @@
     <message>
         <source>Another computer may answer in its place. If its key was replaced, `{command}` shows how to remove the old one.</source>
         <translation>Möglicherweise antwortet ein anderer Computer an seiner Stelle. Wurde der Schlüssel ersetzt, zeigt `{command}`, wie der alte entfernt wird.</translation>
+    </message>
+    <message>
+        <source>Behind a proxy that decrypts connections, add its certificate authority to those that this computer trusts, or name it in SSL_CERT_FILE. Check the date of this computer, too.</source>
+        <translation>Hinter einem Proxy, der Verbindungen entschlüsselt, dessen Zertifizierungsstelle zu denen hinzufügen, denen dieser Computer vertraut, oder sie in SSL_CERT_FILE nennen. Auch das Datum dieses Computers prüfen.</translation>
     </message>
     <message>
         <source>Booting Linux</source>
@@ -4323,8 +4411,40 @@
         <translation>Prüfen, ob die Adresse zu diesem Computer gehört.</translation>
     </message>
     <message>
+        <source>Check that the folder is there and, for a share, that it is mounted.</source>
+        <translation>Prüfen, ob der Ordner vorhanden und, bei einer Netzwerkfreigabe, ob er eingehängt ist.</translation>
+    </message>
+    <message>
+        <source>Check the date of this computer.</source>
+        <translation>Das Datum dieses Computers prüfen.</translation>
+    </message>
+    <message>
+        <source>Check the date of this computer. If it is right, the feed has to be published again.</source>
+        <translation>Das Datum dieses Computers prüfen. Stimmt es, muss der Feed neu veröffentlicht werden.</translation>
+    </message>
+    <message>
         <source>Check the disk that holds {folder}: it may be failing, or your quota on it may be used up.</source>
         <translation>Die Festplatte mit {folder} prüfen: Vielleicht ist sie defekt, oder das Kontingent darauf ist aufgebraucht.</translation>
+    </message>
+    <message>
+        <source>Check the feed&apos;s address and the keys in the settings.</source>
+        <translation>Die Adresse des Feeds und die Schlüssel in den Einstellungen prüfen.</translation>
+    </message>
+    <message>
+        <source>Check the feed&apos;s address and, behind a proxy, its login.</source>
+        <translation>Die Adresse des Feeds prüfen und, hinter einem Proxy, die Anmeldung bei diesem.</translation>
+    </message>
+    <message>
+        <source>Check the feed&apos;s address.</source>
+        <translation>Die Adresse des Feeds prüfen.</translation>
+    </message>
+    <message>
+        <source>Check the feed&apos;s address. Behind it has to be index.json.minisig.</source>
+        <translation>Die Adresse des Feeds prüfen. Dahinter muss index.json.minisig liegen.</translation>
+    </message>
+    <message>
+        <source>Check the folder and its permissions.</source>
+        <translation>Den Ordner und seine Rechte prüfen.</translation>
     </message>
     <message>
         <source>Check the name before the first slash, and whether the engine reaches the network.</source>
@@ -4337,6 +4457,10 @@
     <message>
         <source>Check the network and apt&apos;s sources: sudo apt-get update</source>
         <translation>Netzwerk und apt-Quellen prüfen: sudo apt-get update</translation>
+    </message>
+    <message>
+        <source>Check the network connection, and Galley&apos;s proxy in the settings.</source>
+        <translation>Die Netzwerkverbindung und Galleys Proxy in den Einstellungen prüfen.</translation>
     </message>
     <message>
         <source>Check the user name, and the password or token.</source>
@@ -4427,6 +4551,10 @@
         <translation>Container, die ihn verwenden, sind blockiert. Die Engine neu starten: galley restart. Endet es wieder, siehe `galley logs --component vm`.</translation>
     </message>
     <message>
+        <source>Copy or export it again.</source>
+        <translation>Die Datei erneut kopieren oder exportieren.</translation>
+    </message>
+    <message>
         <source>Copy what containers need into volumes.</source>
         <translation>Was Container brauchen, in Volumes kopieren.</translation>
     </message>
@@ -4457,6 +4585,10 @@
     <message>
         <source>Correct it.</source>
         <translation>Bitte berichtigen.</translation>
+    </message>
+    <message>
+        <source>Correct this environment variable, or unset it.</source>
+        <translation>Diese Umgebungsvariable berichtigen oder entfernen.</translation>
     </message>
     <message>
         <source>Correct {file}, or move it away to go back to the defaults.</source>
@@ -4519,12 +4651,20 @@
         <translation>Docker verwendet einen anderen Kontext als den von Galley.</translation>
     </message>
     <message>
+        <source>Docker {newer} has used the data of this machine, and Docker {version} is older.</source>
+        <translation>Docker {newer} hat die Daten dieser Maschine verwendet, und Docker {version} ist älter.</translation>
+    </message>
+    <message>
         <source>Docker&apos;s file {file} cannot be used: {error}.</source>
         <translation>Dockers Datei {file} ist nicht verwendbar: {error}.</translation>
     </message>
     <message>
         <source>Downloading and unpacking Debian {suite} packages</source>
         <translation>Debian-{suite}-Pakete werden geladen und entpackt</translation>
+    </message>
+    <message>
+        <source>Downloading the guest image: {done:size} of {total:size}</source>
+        <translation>Gast-Image wird heruntergeladen: {done:size} von {total:size}</translation>
     </message>
     <message>
         <source>Emulation was chosen in the settings.</source>
@@ -4545,6 +4685,22 @@
     <message>
         <source>Every start of the machine boots Linux, which takes about twice as long as resuming a boot checkpoint: this has failed {failures} times in a row.</source>
         <translation>Jeder Start der Maschine fährt Linux hoch, was etwa doppelt so lange dauert wie das Fortsetzen eines Boot-Checkpoints: Das ist {failures}-mal hintereinander fehlgeschlagen.</translation>
+    </message>
+    <message>
+        <source>Exporting the guest image: {done:size} of {total:size}</source>
+        <translation>Gast-Image wird exportiert: {done:size} von {total:size}</translation>
+    </message>
+    <message>
+        <source>Fetching Debian&apos;s package lists</source>
+        <translation>Debians Paketlisten werden geholt</translation>
+    </message>
+    <message numerus="yes">
+        <source>Fetching {count} changelogs</source>
+        <comment>Fetching {count} changelog</comment>
+        <translation>
+            <numerusform>{count} Changelog wird geholt</numerusform>
+            <numerusform>{count} Changelogs werden geholt</numerusform>
+        </translation>
     </message>
     <message>
         <source>Folders cannot be shared by virtiofs: virtiofsd is not installed.</source>
@@ -4569,6 +4725,10 @@
     <message>
         <source>Free some space on the disk that holds {folder}, or delete a snapshot.</source>
         <translation>Auf der Festplatte mit {folder} Platz schaffen oder einen Snapshot löschen.</translation>
+    </message>
+    <message>
+        <source>Free some space on the disk that holds {folder}.</source>
+        <translation>Auf der Festplatte mit {folder} Platz schaffen.</translation>
     </message>
     <message>
         <source>Free some space on the disk that holds {folder}; the machine then continues automatically.</source>
@@ -4641,6 +4801,10 @@
     <message>
         <source>Galley uses it to detect whether dockerd runs.</source>
         <translation>Galley erkennt daran, ob dockerd läuft.</translation>
+    </message>
+    <message>
+        <source>Galley waits for the next image. Try this one again: galley image update --again</source>
+        <translation>Galley wartet auf das nächste Image. Dieses erneut versuchen: galley image update --again</translation>
     </message>
     <message>
         <source>Galley {running} is running in the background, but this is Galley {ours}.</source>
@@ -4719,8 +4883,28 @@
         <translation>Einen Secret Service wie gnome-keyring installieren und sich neu am Desktop anmelden oder einen eigenen Schlüsselbund in PYTHON_KEYRING_BACKEND nennen. Ohne einen bewahrt docker Anmeldungen nach `galley settings set use_keyring false` in seiner eigenen lesbaren Datei auf, und Galley nimmt das Passwort eines Proxys nach `galley settings set proxy system` aus HTTP_PROXY und HTTPS_PROXY.</translation>
     </message>
     <message>
+        <source>Install a current debian-archive-keyring, or use another Debian mirror in /etc/apt/sources.list.d</source>
+        <translation>Ein aktuelles debian-archive-keyring installieren oder einen anderen Debian-Spiegel in /etc/apt/sources.list.d verwenden</translation>
+    </message>
+    <message>
+        <source>Install a newer Galley, or export the image with this one.</source>
+        <translation>Ein neueres Galley installieren oder das Image mit diesem exportieren.</translation>
+    </message>
+    <message>
+        <source>Install a newer Galley.</source>
+        <translation>Ein neueres Galley installieren.</translation>
+    </message>
+    <message>
+        <source>Install dpkg, and a current mmdebstrap</source>
+        <translation>dpkg und ein aktuelles mmdebstrap installieren</translation>
+    </message>
+    <message>
         <source>Install it (sudo apt-get install virtiofsd), or share by sftp: galley settings set share_by auto &amp;&amp; galley restart</source>
         <translation>Installieren (sudo apt-get install virtiofsd) oder mit sftp freigeben: galley settings set share_by auto &amp;&amp; galley restart</translation>
+    </message>
+    <message>
+        <source>Install it with pip.</source>
+        <translation>Galley mit pip installieren.</translation>
     </message>
     <message>
         <source>Install it: `brew install qemu`.</source>
@@ -4815,6 +4999,10 @@
         <translation>Von Registrys abmelden, die nicht mehr gebraucht werden, dann erneut versuchen.</translation>
     </message>
     <message>
+        <source>Look for newer ones: galley image check. Update: galley image update</source>
+        <translation>Nach neueren suchen: galley image check. Aktualisieren: galley image update</translation>
+    </message>
+    <message>
         <source>Machines cannot be suspended on this computer.</source>
         <translation>Auf diesem Computer ist kein Ruhezustand der Maschine möglich.</translation>
     </message>
@@ -4833,6 +5021,14 @@
     <message>
         <source>Move them to the keyring with `galley logins --move`, or keep it so: `galley settings set use_keyring false`.</source>
         <translation>Sie mit `galley logins --move` in den Schlüsselbund verschieben, oder es so lassen: `galley settings set use_keyring false`.</translation>
+    </message>
+    <message numerus="yes">
+        <source>Newer packages fix {count} known vulnerabilities of the guest image.</source>
+        <comment>Newer packages fix {count} known vulnerability of the guest image.</comment>
+        <translation>
+            <numerusform>Neuere Pakete beheben {count} bekannte Schwachstelle des Gast-Images.</numerusform>
+            <numerusform>Neuere Pakete beheben {count} bekannte Schwachstellen des Gast-Images.</numerusform>
+        </translation>
     </message>
     <message>
         <source>No folder has such a name.</source>
@@ -4853,6 +5049,10 @@
     <message>
         <source>No package of the guest&apos;s recipe holds {name}.</source>
         <translation>Kein Paket aus dem Rezept des Gasts enthält {name}.</translation>
+    </message>
+    <message>
+        <source>No signed Release file says how old the guest&apos;s packages are.</source>
+        <translation>Keine signierte Release-Datei gibt an, wie alt die Pakete des Gasts sind.</translation>
     </message>
     <message>
         <source>Nothing</source>
@@ -5035,6 +5235,10 @@
         <translation>Die Grenze erhöhen: sudo sysctl fs.inotify.max_user_instances=1024</translation>
     </message>
     <message>
+        <source>Reading {address}</source>
+        <translation>{address} wird gelesen</translation>
+    </message>
+    <message>
         <source>Refresh the image: it may have been removed or replaced meanwhile.</source>
         <translation>Das Image neu laden: Möglicherweise wurde es inzwischen gelöscht oder ersetzt.</translation>
     </message>
@@ -5127,6 +5331,10 @@
         <translation>Ausführen: galley start</translation>
     </message>
     <message>
+        <source>SOURCE_DATE_EPOCH is {value}, which is not a time in seconds since 1970.</source>
+        <translation>SOURCE_DATE_EPOCH ist {value}, was keine Zeit in Sekunden seit 1970 ist.</translation>
+    </message>
+    <message>
         <source>Save or copy it again. To make an image of other files, import them.</source>
         <translation>Erneut speichern oder kopieren. Um aus anderen Dateien ein Image zu erstellen, diese importieren.</translation>
     </message>
@@ -5165,6 +5373,14 @@
     <message>
         <source>Set the accelerator to auto: galley settings set</source>
         <translation>Den Beschleuniger auf auto stellen: galley settings set</translation>
+    </message>
+    <message>
+        <source>Set the clock: sudo timedatectl set-ntp true</source>
+        <translation>Die Uhr stellen: sudo timedatectl set-ntp true</translation>
+    </message>
+    <message>
+        <source>Set the key of its owner: galley settings set image_feed_key RW…</source>
+        <translation>Den Schlüssel seines Betreibers einstellen: galley settings set image_feed_key RW…</translation>
     </message>
     <message>
         <source>Share a folder of your own.</source>
@@ -5355,8 +5571,16 @@
         <translation>Den Beschleuniger {accelerator} gibt es unter {system} nicht.</translation>
     </message>
     <message>
+        <source>The address has a user name or a password, which Galley does not send.</source>
+        <translation>Die Adresse enthält einen Benutzernamen oder ein Passwort, was Galley nicht sendet.</translation>
+    </message>
+    <message>
         <source>The administrator can change that (sysctl {setting}); then: galley restart</source>
         <translation>Der Administrator kann das ändern (sysctl {setting}); danach: galley restart</translation>
+    </message>
+    <message>
+        <source>The certificate of {address} is not trusted: {reason}.</source>
+        <translation>Dem Zertifikat von {address} wird nicht vertraut: {reason}.</translation>
     </message>
     <message>
         <source>The certificate of {host} is refused: {reason}.</source>
@@ -5393,6 +5617,10 @@
     <message>
         <source>The connection to the virtual machine was lost.</source>
         <translation>Die Verbindung zur virtuellen Maschine ist abgebrochen.</translation>
+    </message>
+    <message>
+        <source>The connection to {address} ended after {done} bytes.</source>
+        <translation>Die Verbindung zu {address} endete nach {done} Bytes.</translation>
     </message>
     <message>
         <source>The connection to {name} was closed.</source>
@@ -5463,6 +5691,10 @@
         <translation>Die simulierte Maschine antwortet nicht.</translation>
     </message>
     <message>
+        <source>The feed has to be published again.</source>
+        <translation>Der Feed muss neu veröffentlicht werden.</translation>
+    </message>
+    <message>
         <source>The files of this layer cannot be listed.</source>
         <translation>Die Dateien dieses Layers lassen sich nicht auflisten.</translation>
     </message>
@@ -5519,8 +5751,24 @@
         <translation>Der Ordner {folder} ist nicht freigegeben: Die Maschine konnte ihn nicht einhängen.</translation>
     </message>
     <message>
+        <source>The guest image in {file} is for the Galley with recipe {recipe}; this one has {expected}.</source>
+        <translation>Das Gast-Image in {file} ist für das Galley mit dem Rezept {recipe}; dieses hat {expected}.</translation>
+    </message>
+    <message>
+        <source>The guest image in {file} is for {arch}; this computer runs {expected}.</source>
+        <translation>Das Gast-Image in {file} ist für {arch}; auf diesem Computer läuft {expected}.</translation>
+    </message>
+    <message>
         <source>The guest image is damaged: {name} in {image}: {reason}.</source>
         <translation>Das Gast-Image ist beschädigt: {name} in {image}: {reason}.</translation>
+    </message>
+    <message>
+        <source>The guest image needs {needed:size}, and {free:size} are free.</source>
+        <translation>Das Gast-Image braucht {needed:size}, und {free:size} sind frei.</translation>
+    </message>
+    <message>
+        <source>The guest image of {date} does not start, so the one of {used} runs again: {reason}</source>
+        <translation>Das Gast-Image vom {date} startet nicht, daher läuft wieder das vom {used}: {reason}</translation>
     </message>
     <message>
         <source>The guest&apos;s kernel has another {function} than Galley knows.</source>
@@ -5539,8 +5787,48 @@
         <translation>Der Host-Schlüssel der virtuellen Maschine ist noch nicht bekannt.</translation>
     </message>
     <message>
+        <source>The image feed is signed by the key {key}, which is not among the trusted ones.</source>
+        <translation>Der Image-Feed ist mit dem Schlüssel {key} signiert, der nicht zu den vertrauten gehört.</translation>
+    </message>
+    <message>
+        <source>The image feed {address} has expired on {date}.</source>
+        <translation>Der Image-Feed {address} ist am {date} abgelaufen.</translation>
+    </message>
+    <message>
+        <source>The image feed {address} has format {format}; this Galley reads {expected}.</source>
+        <translation>Der Image-Feed {address} hat das Format {format}; dieses Galley liest {expected}.</translation>
+    </message>
+    <message>
+        <source>The image feed {address} is from the future: {date}.</source>
+        <translation>Der Image-Feed {address} kommt aus der Zukunft: {date}.</translation>
+    </message>
+    <message>
+        <source>The image feed {address} is older than before: its serial number is {serial}, after {seen}.</source>
+        <translation>Der Image-Feed {address} ist älter als zuvor: Seine Seriennummer ist {serial}, nach {seen}.</translation>
+    </message>
+    <message>
+        <source>The image feed&apos;s newest image is of {date}, older than the installed one of {installed}.</source>
+        <translation>Das neueste Image des Image-Feeds ist vom {date}, älter als das installierte vom {installed}.</translation>
+    </message>
+    <message>
+        <source>The image feed&apos;s signature by the key {key} does not match: the feed has been altered.</source>
+        <translation>Die Signatur des Image-Feeds mit dem Schlüssel {key} passt nicht: Der Feed wurde verändert.</translation>
+    </message>
+    <message>
+        <source>The image feed&apos;s signature is not one of minisign.</source>
+        <translation>Die Signatur des Image-Feeds stammt nicht von minisign.</translation>
+    </message>
+    <message>
         <source>The image has no such program.</source>
         <translation>Dieses Programm gibt es im Image nicht.</translation>
+    </message>
+    <message>
+        <source>The index of the image feed {address} cannot be read: {reason}.</source>
+        <translation>Der Index des Image-Feeds {address} ist nicht lesbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>The installed image stays in use. Check the feed&apos;s address.</source>
+        <translation>Das installierte Image wird weiter verwendet. Die Adresse des Feeds prüfen.</translation>
     </message>
     <message>
         <source>The kernel could not be unpacked.</source>
@@ -5691,6 +5979,26 @@
         <translation>Der Betreiber der Registry muss es erneuern, oder die Uhr dieses Computers geht falsch.</translation>
     </message>
     <message>
+        <source>The package lists of Debian {suite} are dated later than this computer&apos;s clock.</source>
+        <translation>Die Paketlisten von Debian {suite} tragen ein späteres Datum als die Uhr dieses Computers.</translation>
+    </message>
+    <message>
+        <source>The package lists of Debian {suite} could not be fetched.</source>
+        <translation>Die Paketlisten von Debian {suite} konnten nicht geholt werden.</translation>
+    </message>
+    <message>
+        <source>The package lists of Debian {suite} have no valid signature of Debian.</source>
+        <translation>Die Paketlisten von Debian {suite} haben keine gültige Signatur von Debian.</translation>
+    </message>
+    <message>
+        <source>The packages in the guest image are {days} days old.</source>
+        <translation>Die Pakete im Gast-Image sind {days} Tage alt.</translation>
+    </message>
+    <message>
+        <source>The packages that Galley runs with are unknown, because it is not installed as a Python package.</source>
+        <translation>Die Pakete, mit denen Galley läuft, sind unbekannt, weil es nicht als Python-Paket installiert ist.</translation>
+    </message>
+    <message>
         <source>The parameters of {method} are wrong: {error}.</source>
         <translation>Die Parameter von {method} sind falsch: {error}.</translation>
     </message>
@@ -5733,6 +6041,10 @@
     <message>
         <source>The request is too long for Galley to check it.</source>
         <translation>Die Anfrage ist zu lang, als dass Galley sie prüfen könnte.</translation>
+    </message>
+    <message>
+        <source>The server answers {status} ({reason}) for {address}.</source>
+        <translation>Der Server antwortet mit {status} ({reason}) für {address}.</translation>
     </message>
     <message>
         <source>The settings file cannot be read: {reason}.</source>
@@ -5789,6 +6101,10 @@
     <message>
         <source>The terminal has ended.</source>
         <translation>Das Terminal ist beendet.</translation>
+    </message>
+    <message>
+        <source>The update was cancelled.</source>
+        <translation>Die Aktualisierung wurde abgebrochen.</translation>
     </message>
     <message>
         <source>The virtual machine did not start the command.</source>
@@ -5877,6 +6193,10 @@
     <message>
         <source>There is no guest image yet.</source>
         <translation>Es gibt noch kein Gast-Image.</translation>
+    </message>
+    <message>
+        <source>There is no key to check the feed {address} with.</source>
+        <translation>Es gibt keinen Schlüssel, um den Feed {address} zu prüfen.</translation>
     </message>
     <message>
         <source>There is no keyring on this computer to keep secrets in.</source>
@@ -5971,6 +6291,14 @@
         <translation>Gleich noch einmal versuchen.</translation>
     </message>
     <message>
+        <source>Try again later. If it stays so, the copy on that server is damaged.</source>
+        <translation>Später erneut versuchen. Bleibt es so, ist die Kopie auf diesem Server beschädigt.</translation>
+    </message>
+    <message>
+        <source>Try again later: a copy of the feed may be behind. If it stays so, check its address.</source>
+        <translation>Später erneut versuchen: Vielleicht ist eine Kopie des Feeds veraltet. Bleibt es so, seine Adresse prüfen.</translation>
+    </message>
+    <message>
         <source>Try again when it runs.</source>
         <translation>Erneut versuchen, wenn sie läuft.</translation>
     </message>
@@ -5983,6 +6311,10 @@
         <translation>Erneut versuchen.</translation>
     </message>
     <message>
+        <source>Try again: a download of an image continues where it ended.</source>
+        <translation>Erneut versuchen: Der Download eines Images wird dort fortgesetzt, wo er endete.</translation>
+    </message>
+    <message>
         <source>Try again: galley restart</source>
         <translation>Erneut versuchen: galley restart</translation>
     </message>
@@ -5993,6 +6325,14 @@
     <message>
         <source>Try again: it is restarted. The VM and its containers keep running.</source>
         <translation>Erneut versuchen: Er wird neu gestartet. Die virtuelle Maschine und ihre Container laufen weiter.</translation>
+    </message>
+    <message>
+        <source>Try again: the download continues there.</source>
+        <translation>Erneut versuchen: Der Download wird dort fortgesetzt.</translation>
+    </message>
+    <message>
+        <source>Try again: the feed may have been published at this moment. If it stays so, do not use it.</source>
+        <translation>Erneut versuchen: Vielleicht wurde der Feed gerade in diesem Moment veröffentlicht. Bleibt es so, ihn nicht verwenden.</translation>
     </message>
     <message>
         <source>Try again; `galley logs --component vm` shows its console.</source>
@@ -6015,12 +6355,24 @@
         <translation>Den Schlüsselbund entsperren, der sie hat, oder sich neu an der Registry anmelden.</translation>
     </message>
     <message>
+        <source>Unpacking the guest image: {done:size} of {total:size}</source>
+        <translation>Gast-Image wird entpackt: {done:size} von {total:size}</translation>
+    </message>
+    <message>
         <source>Unset it, or use `galley docker …`.</source>
         <translation>Die Variable entfernen oder `galley docker …` verwenden.</translation>
     </message>
     <message>
+        <source>Update Galley, or use the feed of this version.</source>
+        <translation>Galley aktualisieren oder den Feed dieser Version verwenden.</translation>
+    </message>
+    <message>
         <source>Update Galley.</source>
         <translation>Galley aktualisieren.</translation>
+    </message>
+    <message>
+        <source>Update it: galley image update</source>
+        <translation>Aktualisieren: galley image update</translation>
     </message>
     <message>
         <source>Use --mount instead: docker run --mount {mount}</source>
@@ -6035,8 +6387,36 @@
         <translation>`galley docker …` verwenden, das docker in der Maschine ausführt, oder einen Docker-Client installieren.</translation>
     </message>
     <message>
+        <source>Use a computer with Debian or a system that is based on it</source>
+        <translation>Einen Computer mit Debian oder einem darauf basierenden System verwenden</translation>
+    </message>
+    <message>
         <source>Use a shorter password or token. Docker stores long ones in its own plain file after `galley settings set use_keyring false`.</source>
         <translation>Ein kürzeres Passwort oder Token verwenden. Nach `galley settings set use_keyring false` speichert docker lange in seiner eigenen Klartextdatei.</translation>
+    </message>
+    <message>
+        <source>Use an address that begins with https:// or file:, or the full path of a folder.</source>
+        <translation>Eine Adresse verwenden, die mit https:// oder file: beginnt, oder den vollständigen Pfad eines Ordners.</translation>
+    </message>
+    <message>
+        <source>Use an address that begins with https://.</source>
+        <translation>Eine Adresse verwenden, die mit https:// beginnt.</translation>
+    </message>
+    <message>
+        <source>Use an address without them.</source>
+        <translation>Eine Adresse ohne diese verwenden.</translation>
+    </message>
+    <message>
+        <source>Use an image for {expected}.</source>
+        <translation>Ein Image für {expected} verwenden.</translation>
+    </message>
+    <message>
+        <source>Use an image that the same version of Galley has exported.</source>
+        <translation>Ein Image verwenden, das dieselbe Version von Galley exportiert hat.</translation>
+    </message>
+    <message>
+        <source>Use it: galley restart</source>
+        <translation>So wird es verwendet: galley restart</translation>
     </message>
     <message>
         <source>Use such a proxy, or one without a login.</source>
@@ -6051,8 +6431,20 @@
         <translation>Die Befehle verwenden (`galley --help`) oder dies in einer grafischen Sitzung ausführen.</translation>
     </message>
     <message>
+        <source>Use the feed&apos;s final address.</source>
+        <translation>Die endgültige Adresse des Feeds verwenden.</translation>
+    </message>
+    <message>
         <source>Use the form ssh://user@host, without a password.</source>
         <translation>Die Form ssh://user@host verwenden, ohne Passwort.</translation>
+    </message>
+    <message>
+        <source>Use the newer one again, or go back to the data before it, which loses what was made since: galley snapshot restore {snapshot}</source>
+        <translation>Wieder das neuere verwenden oder zu den Daten davor zurückkehren, wobei alles seitdem Erstellte verloren geht: galley snapshot restore {snapshot}</translation>
+    </message>
+    <message>
+        <source>Use the second line of its file, which begins with RW.</source>
+        <translation>Die zweite Zeile seiner Datei verwenden, die mit RW beginnt.</translation>
     </message>
     <message>
         <source>Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d</source>
@@ -6061,6 +6453,10 @@
     <message>
         <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
         <translation>Bis zu 63 Buchstaben, Ziffern, Punkte, Binde- und Unterstriche verwenden, zuerst einen Buchstaben oder eine Ziffer.</translation>
+    </message>
+    <message>
+        <source>Waiting for another download or build of a guest image</source>
+        <translation>Auf einen anderen Download oder Build eines Gast-Images wird gewartet</translation>
     </message>
     <message>
         <source>What starts at login cannot be read from {place}: {reason}.</source>
@@ -6107,6 +6503,10 @@
         <translation>eine Datei davon wurde verändert</translation>
     </message>
     <message>
+        <source>a minisign public key (56 characters that begin with RW), or empty</source>
+        <translation>ein öffentlicher minisign-Schlüssel (56 Zeichen, die mit RW beginnen) oder leer</translation>
+    </message>
+    <message>
         <source>a time such as 90s, 5min or 2h, up to {longest}, or never</source>
         <translation>eine Zeit wie 90s, 5min oder 2h, höchstens {longest}, oder never</translation>
     </message>
@@ -6123,8 +6523,20 @@
         <translation>eine Adresse wie http://user:password@example.com:3128 oder nichts</translation>
     </message>
     <message>
+        <source>an address that begins with https:// or file:, without a login, or a folder&apos;s path, or empty</source>
+        <translation>eine Adresse, die mit https:// oder file: beginnt, ohne Anmeldung, oder der Pfad eines Ordners oder leer</translation>
+    </message>
+    <message>
         <source>another program</source>
         <translation>ein anderes Programm</translation>
+    </message>
+    <message>
+        <source>apt could not read the package lists that it fetched.</source>
+        <translation>apt konnte die geholten Paketlisten nicht lesen.</translation>
+    </message>
+    <message>
+        <source>apt on this computer has no source of Debian {suite}.</source>
+        <translation>apt hat auf diesem Computer keine Quelle für Debian {suite}.</translation>
     </message>
     <message>
         <source>daemon.json cannot be read: {reason}.</source>
@@ -6199,12 +6611,32 @@
         <translation>keine Antwort innerhalb von {seconds:g} s</translation>
     </message>
     <message>
+        <source>it ends too early</source>
+        <translation>endet zu früh</translation>
+    </message>
+    <message>
+        <source>it has {name} in the place of {expected}</source>
+        <translation>hat {name} an der Stelle von {expected}</translation>
+    </message>
+    <message>
         <source>it has {size} bytes instead of {expected}</source>
         <translation>hat {size} statt {expected} Bytes</translation>
     </message>
     <message>
         <source>it is missing</source>
         <translation>fehlt</translation>
+    </message>
+    <message>
+        <source>it is no file</source>
+        <translation>keine Datei</translation>
+    </message>
+    <message>
+        <source>it is no tar archive, or damaged</source>
+        <translation>kein Tar-Archiv oder beschädigt</translation>
+    </message>
+    <message>
+        <source>it is not compressed by gzip, or damaged</source>
+        <translation>nicht mit gzip komprimiert oder beschädigt</translation>
     </message>
     <message>
         <source>it rejects Galley&apos;s key</source>
@@ -6235,8 +6667,20 @@
         <translation>sein Job ist beendet</translation>
     </message>
     <message>
+        <source>its manifest has the {name} {value}</source>
+        <translation>im Manifest steht {name} {value}</translation>
+    </message>
+    <message>
+        <source>its manifest lists parts that images do not have</source>
+        <translation>im Manifest stehen Teile, die Images nicht haben</translation>
+    </message>
+    <message>
         <source>its settings have changed</source>
         <translation>ihre Einstellungen haben sich geändert</translation>
+    </message>
+    <message>
+        <source>mmdebstrap did not report the packages that it installed.</source>
+        <translation>mmdebstrap hat die installierten Pakete nicht gemeldet.</translation>
     </message>
     <message>
         <source>names such as example.com or 10.0.0.0/8, with commas between them, or nothing</source>
@@ -6267,6 +6711,10 @@
         <translation>settings.toml{where}: {problem}</translation>
     </message>
     <message>
+        <source>something follows its end</source>
+        <translation>nach dem Ende folgt noch etwas</translation>
+    </message>
+    <message>
         <source>ssh cannot reach {name}: {reason}.</source>
         <translation>ssh kann {name} nicht erreichen: {reason}.</translation>
     </message>
@@ -6293,6 +6741,10 @@
     <message>
         <source>the connection was closed</source>
         <translation>die Verbindung wurde geschlossen</translation>
+    </message>
+    <message>
+        <source>the content of {name} has changed</source>
+        <translation>der Inhalt von {name} wurde verändert</translation>
     </message>
     <message>
         <source>the data disk has another size</source>
@@ -6331,8 +6783,52 @@
         <translation>{accelerator} wurde in den Einstellungen gewählt.</translation>
     </message>
     <message>
+        <source>{address} cannot be reached: {reason}.</source>
+        <translation>{address} ist nicht erreichbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>{address} cannot be read: {reason}.</source>
+        <translation>{address} ist nicht lesbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>{address} does not answer.</source>
+        <translation>{address} antwortet nicht.</translation>
+    </message>
+    <message>
+        <source>{address} has more than the {limit} bytes that Galley reads.</source>
+        <translation>{address} hat mehr als die {limit} Bytes, die Galley liest.</translation>
+    </message>
+    <message>
+        <source>{address} has no image of channel {channel} for {arch} and this version of Galley.</source>
+        <translation>{address} hat kein Image des Kanals {channel} für {arch} und diese Version von Galley.</translation>
+    </message>
+    <message>
         <source>{address} is no address for ssh.</source>
         <translation>{address} ist keine Adresse für ssh.</translation>
+    </message>
+    <message>
+        <source>{address} is no address that Galley can read.</source>
+        <translation>{address} ist keine Adresse, die Galley lesen kann.</translation>
+    </message>
+    <message>
+        <source>{address} is not encrypted.</source>
+        <translation>{address} ist nicht verschlüsselt.</translation>
+    </message>
+    <message>
+        <source>{address} is not the file that the feed lists: its SHA-256 digest differs.</source>
+        <translation>{address} ist nicht die Datei, die der Feed nennt: Der SHA-256-Digest ist ein anderer.</translation>
+    </message>
+    <message>
+        <source>{address} is not the file that the feed lists: its size is not {expected} bytes.</source>
+        <translation>{address} ist nicht die Datei, die der Feed nennt: Die Größe ist nicht {expected} Bytes.</translation>
+    </message>
+    <message>
+        <source>{address} redirects to an address that is not encrypted: {target}.</source>
+        <translation>{address} leitet auf eine Adresse um, die nicht verschlüsselt ist: {target}.</translation>
+    </message>
+    <message>
+        <source>{address} sends less than {slowest} bytes a second.</source>
+        <translation>{address} sendet weniger als {slowest} Bytes pro Sekunde.</translation>
     </message>
     <message>
         <source>{command} did not end within {seconds:g} s.</source>
@@ -6363,6 +6859,18 @@
         <translation>{file} ist nicht lesbar: {error}.</translation>
     </message>
     <message>
+        <source>{file} cannot be read: {reason}.</source>
+        <translation>{file} ist nicht lesbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>{file} does not hold a sound guest image: {reason}.</source>
+        <translation>{file} enthält kein unbeschädigtes Gast-Image: {reason}.</translation>
+    </message>
+    <message>
+        <source>{file} is not the image that the feed lists: its {name} is {found}, not {expected}.</source>
+        <translation>{file} ist nicht das Image, das der Feed nennt: {name} ist {found}, nicht {expected}.</translation>
+    </message>
+    <message>
         <source>{help} The default is {default}.</source>
         <translation>{help} Der Standardwert ist {default}.</translation>
     </message>
@@ -6377,6 +6885,10 @@
     <message>
         <source>{install}</source>
         <translation>{install}</translation>
+    </message>
+    <message>
+        <source>{key} is not a public key of minisign.</source>
+        <translation>{key} ist kein öffentlicher Schlüssel von minisign.</translation>
     </message>
     <message>
         <source>{name} cannot be recreated: it is removed as soon as it stops.</source>
@@ -6405,6 +6917,18 @@
     <message>
         <source>{name} holds no image.</source>
         <translation>{name} enthält kein Image.</translation>
+    </message>
+    <message>
+        <source>{name} in it has {size} bytes</source>
+        <translation>{name} darin hat {size} Bytes</translation>
+    </message>
+    <message>
+        <source>{name} in it has {size} bytes instead of {expected}</source>
+        <translation>{name} darin hat {size} statt {expected} Bytes</translation>
+    </message>
+    <message>
+        <source>{name} in it is not a regular file</source>
+        <translation>{name} darin ist keine reguläre Datei</translation>
     </message>
     <message>
         <source>{name} is damaged, or is not a tar file of images.</source>
@@ -6441,6 +6965,10 @@
     <message>
         <source>{path} cannot be used: {reason}.</source>
         <translation>{path} ist nicht verwendbar: {reason}.</translation>
+    </message>
+    <message>
+        <source>{path} cannot be written: {reason}.</source>
+        <translation>{path} ist nicht beschreibbar: {reason}.</translation>
     </message>
     <message>
         <source>{path} does not report its version.</source>

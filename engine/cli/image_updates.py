@@ -16,6 +16,7 @@ from engine.cli.image_progress import image_progress
 from engine.cli.lifecycle import boot
 from engine.cli.output import counted, note, say, say_json
 from engine.guest.build import find_current
+from engine.guest.images_lock import only_one
 from engine.guest.recipe import Channel
 from engine.images import check as checks
 from engine.images.check import Report
@@ -106,7 +107,7 @@ def import_image(file: Path) -> None:
     from engine.images.transfer import import_file
 
     home = make_home(find_home())
-    with image_progress() as progress:
+    with image_progress() as progress, only_one(home.images, progress):
         path = import_file(file, home.images, progress)
     say(str(path))
 

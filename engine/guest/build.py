@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engine.guest import event_module, kernel, packages, recipe, rootfs, sources
 from engine.guest.archive import PackageTree
+from engine.guest.images_lock import BUILDS, only_one
 from engine.guest.recipe import Channel, recipe_hash
 from engine.messages.image import (
     RECIPE_AGAIN,
@@ -77,13 +78,12 @@ def build(
 
     Raises HostError (ToolMissing, DiskFull) with the last lines of the failed command.
     """
-    for found in find_current(destination, channel, arch):
-        try:
-            image.verify(found)
-            return found
-        except ImageDamaged as error:
-            progress(RECIPE_AGAIN.text(damage=error))
-    return build_anew(destination, channel=channel, arch=arch, progress=progress)
+    found = _find_sound(destination, channel, arch, progress)
+    if found is not None:
+        return found
+    with only_one(destination, progress):
+        found = _find_sound(destination, channel, arch, progress)
+        return found or _build(destination, channel, arch, progress)
 
 
 def build_anew(
@@ -95,11 +95,29 @@ def build_anew(
 ) -> Path:
     """Like `build`, with the packages that Debian has now. An image that already has them stays
     as it is."""
+    with only_one(destination, progress):
+        return _build(destination, channel, arch, progress)
+
+
+def _find_sound(
+    images: Path, channel: Channel, arch: str | None, progress: Callable[[Text], None]
+) -> Path | None:
+    for found in find_current(images, channel, arch):
+        try:
+            image.verify(found)
+            return found
+        except ImageDamaged as error:
+            progress(RECIPE_AGAIN.text(damage=error))
+    return None
+
+
+def _build(
+    destination: Path, channel: Channel, arch: str | None, progress: Callable[[Text], None]
+) -> Path:
     arch = arch or recipe.architecture()
     for tool in (recipe.compiler(arch), "mmdebstrap", "mkfs.erofs", "qemu-img", "zstd"):
         process.find_tool(tool, RECIPE_INSTALL)
-    destination.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=destination) as name:
+    with tempfile.TemporaryDirectory(prefix=BUILDS, dir=destination) as name:
         work = Path(name)
         made = work / "image"
         made.mkdir(mode=0o755)

@@ -9,18 +9,17 @@ Next: `minisign.py`, `download.py`, `transfer.py`; `publish.py` makes one.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from engine.guest.images_lock import only_one
 from engine.images import minisign
 from engine.images.address import check, join, shown
 from engine.images.download import fetch_bytes, fetch_file
-from engine.images.meter import PERIOD
 from engine.images.minisign import PublicKey
 from engine.images.room import not_written
 from engine.images.source import Access
@@ -34,7 +33,6 @@ from engine.messages.feed import (
     FEED_OTHER_IMAGE,
     FEED_REPLAYED,
     FEED_UNREADABLE,
-    FEED_WAITING,
     SIGNATURE_MALFORMED,
 )
 from vm.errors import HostError, ImageDamaged, Retry
@@ -49,7 +47,6 @@ INDEX_LARGEST = 1 << 20  # bytes
 IMAGE_LARGEST = 4 << 30
 FUTURE = timedelta(days=1)  # that a computer's clock may be behind
 FETCHES = ".fetch-"  # folders of downloads that are not complete
-LOCK = ".fetch.lock"
 
 type _Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 type _FileName = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z", max_length=255)]
@@ -144,27 +141,23 @@ class Feed:
         Raises ImageDamaged, DiskFull, HostError, and what `progress` raises.
         """
         try:
-            images.mkdir(parents=True, exist_ok=True)
-            with _only_one(images / LOCK, progress):
-                return self._fetch(wanted, images, progress)
+            with only_one(images, progress):
+                found = _find(wanted, images) or self._fetch(wanted, images, progress)
+                for old in images.glob(f"{FETCHES}*"):  # of images before this one, too
+                    shutil.rmtree(old, ignore_errors=True)
+                return found
         except OSError as error:
             raise not_written(images / wanted.directory_name, error) from error
 
     def _fetch(self, wanted: FeedImage, images: Path, progress: Callable[[Text], None]) -> Path:
-        found = _find(wanted, images)
-        if found is not None:
-            return found
         folder = images / f"{FETCHES}{wanted.sha256[:16]}"
         folder.mkdir(exist_ok=True)
         file = folder / f"image{EXTENSION}"
         source = join(self.address, wanted.file)
         fetch_file(source, file, wanted.size, wanted.sha256, progress, self._access)
-        made = import_file(
+        return import_file(
             file, images, progress, check=lambda manifest: _check_same(wanted, manifest)
         )
-        for old in images.glob(f"{FETCHES}*"):  # of images before this one, too
-            shutil.rmtree(old, ignore_errors=True)
-        return made
 
     def _decode(self, data: bytes) -> Index:
         try:
@@ -263,15 +256,3 @@ def _check_same(wanted: FeedImage, manifest: Manifest) -> None:
             raise ImageDamaged(
                 FEED_OTHER_IMAGE, file=wanted.file, name=name, found=found, expected=expected
             )
-
-
-@contextmanager
-def _only_one(path: Path, progress: Callable[[Text], None]) -> Iterator[None]:
-    """Two fetches may be of the same image: the second one waits, and finds it."""
-    lock = FileLock(path)
-    while not lock.acquire(timeout=PERIOD):
-        progress(FEED_WAITING.text())
-    try:
-        yield
-    finally:
-        lock.release()

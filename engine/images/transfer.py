@@ -21,6 +21,7 @@ from typing import BinaryIO
 import msgspec
 
 from engine.guest.build import PARTS
+from engine.guest.images_lock import IMPORTS
 from engine.guest.recipe import Channel, architecture, recipe_hash
 from engine.images.meter import Meter
 from engine.images.room import check_room, not_written
@@ -152,7 +153,7 @@ def _unpack(
     meter = Meter(progress, lambda done: IMAGE_IMPORTING.text(done=done, total=total))
     images.mkdir(parents=True, exist_ok=True)
     check_room(images, total)
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=images) as name:
+    with tempfile.TemporaryDirectory(prefix=IMPORTS, dir=images) as name:
         made = Path(name, "image")
         made.mkdir(mode=0o755)
         for part in manifest.parts:

@@ -144,7 +144,6 @@ FEED_UNREADABLE = Message(
     "The index of the image feed {address} cannot be read: {reason}.",
     "The feed has to be published again.",
 )
-FEED_WAITING = Message("feed.waiting", "Waiting for another download of a guest image")
 
 IMAGE_EXPORTING = Message(
     "image.exporting", "Exporting the guest image: {done:size} of {total:size}"

@@ -41,6 +41,7 @@ IMAGE_OLD = Message(
     "Look for newer ones: galley image check. Update: galley image update",
 )
 IMAGE_UPDATES_CANCELLED = Message("image.updates_cancelled", "The update was cancelled.")
+IMAGE_WAITING = Message("image.waiting", "Waiting for another download or build of a guest image")
 IMAGE_WENT_BACK = Message(
     "image.went_back",
     "The guest image of {date} does not start, so the one of {used} runs again: {reason}",

@@ -7,6 +7,7 @@ import pytest
 
 from engine.guest import build as building
 from engine.guest.build import build, build_anew, find_current
+from engine.guest.images_lock import LOCK, only_one
 from engine.guest.recipe import Channel, architecture, recipe_hash
 from tests import small_image
 from tests.small_image import MANIFEST, RUNC
@@ -49,6 +50,10 @@ def later(manifest: Manifest) -> Manifest:
     )
 
 
+def images_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+
+
 def test_an_image_is_built_once(steps: list[Path], tmp_path: Path) -> None:
     messages: list[Text] = []
     first = build(tmp_path / "images", progress=messages.append)
@@ -79,7 +84,7 @@ def test_building_anew_keeps_an_image_with_the_packages_of_today(
     assert build_anew(tmp_path, progress=lambda text: None) == old
     assert len(steps) == 1
     assert (old / "vmlinux").stat().st_ino == inode
-    assert [path.name for path in tmp_path.iterdir()] == [old.name]
+    assert images_in(tmp_path) == [old.name]
 
 
 def test_a_damaged_image_is_reported_and_rebuilt(steps: list[Path], tmp_path: Path) -> None:
@@ -90,7 +95,7 @@ def test_a_damaged_image_is_reported_and_rebuilt(steps: list[Path], tmp_path: Pa
     assert len(steps) == 2
     assert "vmlinux" in messages[0].english
     image.verify(made)
-    assert [path.name for path in tmp_path.iterdir()] == [made.name]
+    assert images_in(tmp_path) == [made.name]
 
 
 @pytest.mark.parametrize("error", [HostError(Message("", "no network")), KeyboardInterrupt()])
@@ -104,7 +109,7 @@ def test_a_build_that_ends_early_leaves_nothing(
     monkeypatch.setattr(building, "_make_parts", fail)
     with pytest.raises(type(error)):
         build(tmp_path, progress=lambda line: None)
-    assert list(tmp_path.iterdir()) == []
+    assert images_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -121,3 +126,27 @@ def test_a_failed_download_has_a_hint(output: str, summary: str, hint: str) -> N
     assert summary in error.summary
     assert hint in error.hint
     assert output in error.details
+
+
+def test_what_a_killed_build_has_left_is_removed(steps: list[Path], tmp_path: Path) -> None:
+    for name in (".build-old", ".import-old"):
+        (tmp_path / name / "image").mkdir(parents=True)
+    made = build(tmp_path, progress=lambda text: None)
+    assert images_in(tmp_path) == [made.name]
+
+
+def test_a_second_build_waits_and_finds_the_image(steps: list[Path], tmp_path: Path) -> None:
+    told: list[Text] = []
+
+    def build_meanwhile(text: Text) -> None:
+        told.append(text)
+        if len(told) == 1:
+            small_image.add_to(tmp_path, manifest_now())
+            held.__exit__(None, None, None)
+
+    held = only_one(tmp_path, told.append)
+    held.__enter__()
+    made = build(tmp_path, progress=build_meanwhile)
+    assert "Waiting for another download or build" in told[0].english
+    assert made.name == manifest_now().directory_name
+    assert not steps

@@ -112,7 +112,7 @@ def test_an_image_is_fetched_once(feed: Feed, latest: FeedImage, images: Path, s
     found = feed.fetch(latest, images, ignore)
     assert found == images / LATER.directory_name
     assert image.verify(found).package_set == latest.package_set
-    assert sorted(path.name for path in images.iterdir()) == [".fetch.lock", found.name]
+    assert sorted(path.name for path in images.iterdir()) == [".lock", found.name]
     assert feed.fetch(latest, images, ignore) == found
     assert len(site.asked) == asked + 1
     (found / "vmlinux").write_bytes(b"kernem")
@@ -157,11 +157,11 @@ def test_a_second_fetch_waits_and_finds_the_image(
     found: list[Path] = []
 
     def note(text: Text) -> None:
-        if text.code == "feed.waiting":
+        if text.code == "image.waiting":
             waits.set()
 
     images.mkdir()
-    with FileLock(images / ".fetch.lock"):
+    with FileLock(images / ".lock"):
         second = threading.Thread(target=lambda: found.append(feed.fetch(latest, images, note)))
         second.start()
         assert waits.wait(10)
@@ -177,7 +177,7 @@ def test_a_waiting_fetch_is_cancelled(feed: Feed, latest: FeedImage, images: Pat
         raise Cancelled(Message("", text.english))
 
     images.mkdir()
-    with FileLock(images / ".fetch.lock"), pytest.raises(Cancelled, match="Waiting for another"):
+    with FileLock(images / ".lock"), pytest.raises(Cancelled, match="Waiting for another"):
         feed.fetch(latest, images, cancel)
 
 
@@ -195,7 +195,7 @@ def test_an_image_other_than_the_listed_one_is_refused(
             feed.fetch(msgspec.structs.replace(latest, **changes), images, ignore)
         assert caught.value.code == "feed.other_image"
         assert next(iter(changes.values())) in caught.value.summary
-    assert not [path for path in images.iterdir() if not path.name.startswith(".fetch")]
+    assert not [path for path in images.iterdir() if not path.name.startswith((".fetch", ".lock"))]
 
 
 def test_an_unsigned_index_is_not_decoded(feed: Feed, publisher: Publisher, tmp_path: Path) -> None:
