@@ -42,6 +42,8 @@ class ImageUpdates:
         self._settings = settings
         self._changed = changed
         self._directory = MachineDir.of(home)
+        self._status: ImageStatus | None = None
+        self._stamp: tuple[object, ...] = ()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="image-updates", daemon=True)
 
@@ -54,7 +56,20 @@ class ImageUpdates:
 
     @property
     def status(self) -> ImageStatus | None:
-        """The image of the machine's last start."""
+        """The image of the machine's last start. Read again when one of its files has changed: the
+        engine's status is published several times a second."""
+        files = (
+            self._directory.spec,
+            self._home.images,
+            self._home.image_check,
+            self._home.image_choice,
+        )
+        stamp = (self._settings.current().channel, *map(_changed_at, files))
+        if stamp != self._stamp:
+            self._status, self._stamp = self._read_status(), stamp
+        return self._status
+
+    def _read_status(self) -> ImageStatus | None:
         used = self._used()
         manifest = None if used is None else _manifest(used)
         if used is None or manifest is None:
@@ -79,11 +94,10 @@ class ImageUpdates:
         return (*self.images.problems, *self._age_problem())
 
     def _age_problem(self) -> tuple[Problem, ...]:
-        used, limit = self._used(), self._settings.current().image_warn_after
-        manifest = None if used is None else _manifest(used)
-        if manifest is None or not limit:
+        status, limit = self.status, self._settings.current().image_warn_after
+        if status is None or not limit:
             return ()
-        age = datetime.now(UTC) - datetime.fromisoformat(manifest.date)
+        age = datetime.now(UTC) - datetime.fromisoformat(status.date)
         if age <= timedelta(days=limit):
             return ()
         return (HostError(IMAGE_OLD, days=age.days, retry=Retry.NO).to_problem(),)
@@ -149,6 +163,14 @@ class ImageUpdates:
         del text
         if self._closed.is_set():
             raise Cancelled(IMAGE_UPDATES_CANCELLED)
+
+
+def _changed_at(path: Path) -> int:
+    """0 where it is missing."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _manifest(path: Path) -> Manifest | None:
