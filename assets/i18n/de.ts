@@ -4391,10 +4391,6 @@
         <translation>Es neu bauen: galley image build</translation>
     </message>
     <message>
-        <source>Build it with `galley image build`.</source>
-        <translation>Mit `galley image build` bauen.</translation>
-    </message>
-    <message>
         <source>Cannot read {path} in the virtual machine.</source>
         <translation>{path} lässt sich in der virtuellen Maschine nicht lesen.</translation>
     </message>
@@ -6493,6 +6489,10 @@
     <message>
         <source>`galley logs --component vm` shows the console of the machine.</source>
         <translation>`galley logs --component vm` zeigt die Konsole der Maschine.</translation>
+    </message>
+    <message>
+        <source>`galley start` downloads or builds one.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <source>`galley stop --cold` powers it off.</source>

@@ -86,7 +86,7 @@ def info(as_json: bool) -> None:
         say_json(found)
         return
     if not found:
-        say("There is no image yet. `galley start` or `galley image build` builds one.")
+        say("There is no image yet. `galley start` downloads or builds one.")
     for entry in found:
         _describe(entry)
 

@@ -17,7 +17,7 @@ from engine.guest import recipe, sources
 from engine.guest.build import build_anew
 from engine.guest.recipe import Channel, recipe_hash
 from engine.images import changelogs
-from engine.images.apt import private_apt
+from engine.images.apt import kept_apt
 from engine.images.check import Report, Update, check_packages, report_of
 from engine.images.feed import Feed, FeedImage, Index, check_newer, newest
 from engine.messages.feed import FEED_NOTHING
@@ -41,14 +41,16 @@ class Origin(Protocol):
 class DebianOrigin:
     """Debian's packages, from the sources of this computer's apt. Only on Linux."""
 
-    def __init__(self, channel: Channel, cache: Path) -> None:
+    def __init__(self, channel: Channel, apt: Path, cache: Path) -> None:
+        """`apt`: a folder for package lists; `cache`: one for what changelogs say."""
         self._channel = channel
+        self._apt = apt
         self._cache = changelogs.Cache(cache)
 
     def check(self, manifest: Manifest, now: datetime, progress: Progress) -> Report:
         suite = recipe.SUITES[self._channel]
         lines = sources.mirror_lines(sources.read_sources(), suite)
-        with private_apt(suite, manifest.arch, lines) as apt:
+        with kept_apt(self._apt, suite, manifest.arch, lines) as apt:
             return check_packages(manifest, apt, self._cache, now, progress)
 
     def get(self, images: Path, now: datetime, progress: Progress) -> Path:

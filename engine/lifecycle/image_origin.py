@@ -25,7 +25,7 @@ def origin_of(home: Home, settings: SettingsStore) -> Origin:
     now = settings.load()
     channel = Channel(now.channel)
     if not now.image_feed:
-        return DebianOrigin(channel, home.changelogs)
+        return DebianOrigin(channel, home.apt, home.changelogs)
     return feed_origin(home, settings, now.image_feed, now.image_feed_key)
 
 

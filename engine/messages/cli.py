@@ -22,7 +22,7 @@ DOCKER_CLI_NONE_FOR_LOGIN = Message(
 IMAGE_NONE = Message(
     "image.none",
     "There is no guest image yet.",
-    "Build it with `galley image build`.",
+    "`galley start` downloads or builds one.",
 )
 
 MACHINE_NONE_TO_DELETE = Message("machine.none_to_delete", "There is no machine to delete.")

@@ -61,6 +61,10 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "image-feeds.json"
 
     @property
+    def apt(self) -> Path:
+        return self.root / "apt"
+
+    @property
     def changelogs(self) -> Path:
         return self.root / "changelogs"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.images import apt as module
-from engine.images.apt import Apt, Candidate, private_apt
+from engine.images.apt import Apt, Candidate, kept_apt
 from engine.messages.image import (
     CHECK_APT_FAILED,
     CHECK_NO_SOURCE,
@@ -232,16 +232,24 @@ def test_lists_that_apt_cannot_read_are_an_error(tmp_path: Path, repository: Rep
     assert raised.value.code == CHECK_APT_FAILED.code
 
 
-def test_a_private_apt_ends_with_its_folder(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    with private_apt(SUITE, ARCH, [repository.line]) as apt:
-        apt.update(ignore)
-        assert set(apt.candidates(["tool"])) == {"tool"}
-    assert list(temporary.iterdir()) == []
+def test_the_lists_are_kept_and_the_cache_is_not(repository: Repository, tmp_path: Path) -> None:
+    root = tmp_path / "kept"
+    for _time in range(2):
+        with kept_apt(root, SUITE, ARCH, [repository.line]) as apt:
+            apt.update(ignore)
+            assert set(apt.candidates(["tool"])) == {"tool"}
+    assert list((root / "state" / "lists").glob("*InRelease"))
+    assert list((root / "cache").glob("*.bin")) == []
+    assert root.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(HostError),
+        kept_apt(tmp_path / "file" / "apt", SUITE, ARCH, [repository.line]),
+    ):
+        pass
 
 
 def test_the_configuration_of_the_computer_does_not_count(
@@ -256,7 +264,10 @@ def test_the_configuration_of_the_computer_does_not_count(
     monkeypatch.setenv("APT_CONFIG", str(config))
     for make in (expired, unsigned):
         repository = make(tmp_path / make.__name__, [deb], key, other_key)
-        with private_apt(SUITE, ARCH, [repository.line]) as apt, pytest.raises(HostError):
+        with (
+            kept_apt(tmp_path / "apt", SUITE, ARCH, [repository.line]) as apt,
+            pytest.raises(HostError),
+        ):
             apt.update(ignore)
 
 
@@ -268,5 +279,8 @@ def test_without_lines_there_is_no_source(tmp_path: Path) -> None:
 
 def test_without_apt_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolMissing), private_apt(SUITE, ARCH, ["deb file:/x trixie main"]):
+    with (
+        pytest.raises(ToolMissing),
+        kept_apt(tmp_path / "apt", SUITE, ARCH, ["deb file:/x trixie main"]),
+    ):
         pass

@@ -1,0 +1,136 @@
+"""`galley image`: its commands on small images, and on a feed in a folder."""
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.images.feed import INDEX
+from tests import small_image
+from tests.unit.engine.cli.conftest import Galley
+from tests.unit.engine.images.current import CURRENT, LATER, OTHER_ARCH
+from tests.unit.engine.images.signer import Signer
+from vm.host.paths import Home
+
+
+@pytest.fixture
+def used(home: Home) -> Path:
+    return small_image.add_to(home.images, CURRENT)
+
+
+@pytest.fixture
+def feed(galley: Galley, tmp_path: Path, used: Path) -> Path:
+    """A feed with a newer image, and the settings for it."""
+    newer = small_image.add_to(tmp_path / "made", LATER)
+    signer, folder = Signer(tmp_path / "keys"), tmp_path / "feed"
+    done = galley("image", "publish", str(folder), str(newer), "--serial", "3", "--days", "20")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"1 image, valid until \d{4}-\d\d-\d\d", done.stdout)
+    assert f"minisign -Sm {folder / INDEX}" in done.stdout
+    signer.sign(folder / INDEX)
+    galley("settings", "set", "image_feed", str(folder))
+    galley("settings", "set", "image_feed_key", signer.public.read_text().split()[-1])
+    return folder
+
+
+def test_the_images_are_listed(galley: Galley, home: Home, used: Path) -> None:
+    (home.images / "older-format").mkdir()
+    (home.images / "older-format" / "manifest.json").write_text('{"format": 1}')
+    done = galley("image", "info")
+    assert str(used) in done.stdout
+    assert "packages of 2026-11-28" in done.stdout
+    assert "docker.io 26.1.5+dfsg1-9" in done.stdout
+    assert "format is 1" in done.stderr
+    (entry,) = json.loads(galley("image", "info", "--json").stdout)
+    assert entry["manifest"]["packages"]["runc"]["version"] == "1:2.3-4"
+
+
+def test_a_check_tells_what_is_newer(galley: Galley, feed: Path, used: Path) -> None:
+    done = galley("image", "check")
+    assert done.returncode == 0, done.stderr
+    assert "The image has the packages of 2026-11-28" in done.stdout
+    assert "galley-guest 2026-11-28T08:00:00Z -> 2026-11-29T08:00:00Z" in done.stdout
+    assert "1 newer package, 0 CVEs fixed" in done.stdout
+    seen = json.loads(galley("image", "check", "--json").stdout)
+    assert seen["image"] == str(used)
+    assert seen["report"]["source"] == "feed"
+
+
+def test_an_update_gets_the_newest_image(galley: Galley, home: Home, feed: Path) -> None:
+    done = galley("image", "update")
+    assert done.returncode == 0, done.stderr
+    newer = home.images / LATER.directory_name
+    assert str(newer) in done.stdout
+    assert "The next start uses it." in done.stdout
+    assert newer.is_dir()
+    assert "There is nothing newer." in galley("image", "check").stdout
+    assert str(newer) in galley("image", "update").stdout
+
+
+def test_a_fetch_names_its_feed(galley: Galley, home: Home, feed: Path, tmp_path: Path) -> None:
+    key = json.loads(galley("settings", "get", "image_feed_key", "--json").stdout)["value"]
+    galley("settings", "unset", "image_feed")
+    galley("settings", "unset", "image_feed_key")
+    refused = galley("image", "fetch", "--from", str(feed))
+    assert refused.returncode != 0
+    assert "There is no key" in refused.stderr
+    other = Signer(tmp_path / "others").public.read_text().split()[-1]
+    refused = galley("image", "fetch", "--from", str(feed), "--key", other)
+    assert refused.returncode != 0
+    assert "not among the trusted ones" in refused.stderr
+    done = galley("image", "fetch", "--from", str(feed), "--key", key)
+    assert done.stdout.strip() == str(home.images / LATER.directory_name)
+
+
+def test_an_image_is_exported_and_imported(
+    galley: Galley, home: Home, used: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.galley-image"
+    done = galley("image", "export", str(file))
+    assert done.returncode == 0, done.stderr
+    content = {path.name: path.read_bytes() for path in used.iterdir() if path.suffix != ".json"}
+    used.rename(tmp_path / "elsewhere")
+    done = galley("image", "import", str(file))
+    assert done.stdout.strip() == str(used)
+    assert content == {name: (used / name).read_bytes() for name in content}
+    file.write_bytes(file.read_bytes()[:-40])
+    refused = galley("image", "import", str(file))
+    assert refused.returncode != 0
+    assert "ends too early" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"arch": OTHER_ARCH}, OTHER_ARCH), ({"recipe": "0" * 16}, "recipe " + "0" * 16)],
+)
+def test_an_image_for_another_computer_or_version_is_refused(
+    galley: Galley, home: Home, tmp_path: Path, change: dict[str, str], reason: str
+) -> None:
+    made = small_image.add_to(tmp_path / "made", msgspec.structs.replace(CURRENT, **change))
+    file = tmp_path / "other.galley-image"
+    galley("image", "export", str(file), "--image", str(made))
+    refused = galley("image", "import", str(file))
+    assert refused.returncode != 0
+    assert reason in refused.stderr
+    assert not [path for path in home.images.iterdir() if path.is_dir()]
+
+
+def test_bills_of_materials(galley: Galley, used: Path) -> None:
+    bill = json.loads(galley("image", "sbom").stdout)
+    assert bill["bomFormat"] == "CycloneDX"
+    assert any(each["name"] == "runc" for each in bill["components"])
+    assert json.loads(galley("image", "sbom", "--format", "spdx").stdout)["spdxVersion"]
+    app = json.loads(galley("image", "sbom", "--app").stdout)
+    assert any(each["name"].lower() == "paramiko" for each in app["components"])
+
+
+@pytest.mark.parametrize("words", [("check",), ("export", "file"), ("sbom",)])
+def test_without_an_image_the_command_says_how_to_get_one(
+    galley: Galley, words: tuple[str, ...]
+) -> None:
+    done = galley("image", *words)
+    assert done.returncode != 0
+    assert "There is no guest image yet." in done.stderr
+    assert "galley start" in done.stderr
