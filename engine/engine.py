@@ -50,11 +50,10 @@ class Engine:
     def __init__(self, home: Home, settings: SettingsStore, backend: Backend) -> None:
         self._home = home
         self._settings = settings
-        directory = MachineDir.of(home)
         self._status = EngineStatusPublisher(home, settings)
         publish = self._status.publish
-        self._machine = Machine(directory, backend)
-        self._saver = ResourceSaver(self._machine, directory.auto_suspended, self)
+        self._machine = Machine(MachineDir.of(home), backend)
+        self._saver = ResourceSaver(self._machine, self._machine.directory.auto_suspended, self)
         self._monitors = MachineMonitors(self._machine, publish)
         self._dockerd = DockerdAccess(self._machine, self._saver, self._monitors)
         self._folders = SharedFolders(home, settings, backend, publish)
@@ -91,7 +90,7 @@ class Engine:
             configuring=self.configuring,
             snapshots=self.snapshots,
         )
-        self.resources = Resources(directory, backend, self._machine.dial, self._saver.keep_awake)
+        self.resources = Resources(self._machine, self._saver.keep_awake)
         self._file_events = FileEvents(self._machine.dial, home.root, publish)
         self._names = LocalNames(settings, self._machine)
         self._watch = EngineWatch(self._dockerd.dial)

@@ -6492,7 +6492,7 @@
     </message>
     <message>
         <source>`galley start` downloads or builds one.</source>
-        <translation type="unfinished"></translation>
+        <translation>`galley start` lädt eines herunter oder baut es.</translation>
     </message>
     <message>
         <source>`galley stop --cold` powers it off.</source>

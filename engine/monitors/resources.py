@@ -8,29 +8,21 @@ from collections.abc import Callable
 
 from engine.messages.engine import ENGINE_MACHINE_NOT_RUNNING
 from engine.types import MachineUse, Reclaimed
-from vm.backend import Backend
-from vm.directory import MachineDir
 from vm.errors import NoMachine
 from vm.guest.agent import GuestAgent
-from vm.guest.protocol import Stream
 from vm.host import process
+from vm.lifecycle.machine import Machine
 from vm.types import MachineState
 
 
 class Resources:
     """Every call raises NoMachine, GuestUnreachable or MachineError."""
 
-    def __init__(
-        self,
-        directory: MachineDir,
-        backend: Backend,
-        dial: Callable[[str], Stream],
-        keep_awake: Callable[[], Callable[[], None]],
-    ) -> None:
+    def __init__(self, machine: Machine, keep_awake: Callable[[], Callable[[], None]]) -> None:
         """`keep_awake` resumes the machine until the function that it returns is called."""
-        self._directory = directory
-        self._backend = backend
-        self._agent = GuestAgent(dial)
+        self._directory = machine.directory
+        self._backend = machine.backend
+        self._agent = GuestAgent(machine.dial)
         self._keep_awake = keep_awake
 
     def use(self) -> MachineUse:

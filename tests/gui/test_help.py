@@ -87,7 +87,7 @@ def test_a_problem_is_shown_with_a_button_for_its_fix(
         ("SupervisorGone", "Start the background process"),
         ("VersionMismatch", "Restart the background process"),
         ("EngineUnreachable", "Restart the engine"),
-        ("ImageDamaged", "Build the image again"),
+        ("ImageDamaged", "Get the image again"),
         ("DiskFull", "Show disk usage"),
         ("HomeUnusable", ""),
     ],

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -25,6 +26,7 @@ class Machine(FakeBackend):
     def __init__(self, folder: Path) -> None:
         self.directory = MachineDir(folder, folder, folder)
         self.directory.data_disk.write_bytes(b"x" * 65536)
+        self.backend = self
         self.state = MachineState.RUNNING
         self.requests: list[str] = []
 
@@ -58,7 +60,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def resources(machine: Machine) -> Resources:
-    return Resources(machine.directory, machine, machine.dial, machine.keep_awake)
+    return Resources(cast(Any, machine), machine.keep_awake)
 
 
 def test_use_comes_from_the_guest_and_the_host(machine: Machine, resources: Resources) -> None:
