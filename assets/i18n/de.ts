@@ -168,14 +168,6 @@
         </translation>
     </message>
     <message numerus="yes">
-        <source>%n known CVEs are fixed by an update</source>
-        <comment>%n known CVE is fixed by an update</comment>
-        <translation>
-            <numerusform>eine Aktualisierung behebt %n bekannte CVE</numerusform>
-            <numerusform>eine Aktualisierung behebt %n bekannte CVEs</numerusform>
-        </translation>
-    </message>
-    <message numerus="yes">
         <source>%n layers</source>
         <comment>%n layer</comment>
         <translation>
@@ -490,6 +482,14 @@
     <message>
         <source>An address is like 127.0.0.1; empty means all of them.</source>
         <translation>Eine Adresse sieht aus wie 127.0.0.1; leer bedeutet alle.</translation>
+    </message>
+    <message numerus="yes">
+        <source>An update fixes %n known vulnerabilities.</source>
+        <comment>An update fixes %n known vulnerability.</comment>
+        <translation>
+            <numerusform>Ein Update behebt %n bekannte Schwachstelle.</numerusform>
+            <numerusform>Ein Update behebt %n bekannte Schwachstellen.</numerusform>
+        </translation>
     </message>
     <message>
         <source>AppArmor</source>
@@ -3080,6 +3080,10 @@
         <translation>Der Name eines Images wird kleingeschrieben.</translation>
     </message>
     <message>
+        <source>The next cold start uses the packages of {date}.</source>
+        <translation>Der nächste Kaltstart verwendet die Pakete vom {date}.</translation>
+    </message>
+    <message>
         <source>The path in the container begins with /.</source>
         <translation>Der Pfad im Container beginnt mit /.</translation>
     </message>
@@ -3784,10 +3788,6 @@
         <translation>eigen</translation>
     </message>
     <message>
-        <source>packages of {date} ({age})</source>
-        <translation>Pakete vom {date} ({age})</translation>
-    </message>
-    <message>
         <source>paused</source>
         <translation>pausiert</translation>
     </message>
@@ -3910,10 +3910,6 @@
     <message>
         <source>the image no longer exists; its layers are unknown</source>
         <translation>das Image existiert nicht mehr; seine Layer sind unbekannt</translation>
-    </message>
-    <message>
-        <source>the next cold start uses those of {date}</source>
-        <translation>der nächste Kaltstart verwendet die vom {date}</translation>
     </message>
     <message>
         <source>unhealthy</source>

@@ -1,4 +1,4 @@
-"""The guest image in one line: how old its packages are, and what is known of newer ones."""
+"""The guest image in words: how old its packages are, and what is known of newer ones."""
 
 from datetime import UTC, datetime
 
@@ -6,20 +6,23 @@ from desktop.i18n.text import plural, tr
 from engine.types import ImageStatus
 
 
-def image_words(image: ImageStatus) -> str:
+def image_age(image: ImageStatus) -> str:
+    """Its channel, the date of its packages, and their age."""
     days = max((datetime.now(UTC) - datetime.fromisoformat(image.date)).days, 0)
     age = plural("%n days old", "%n day old", days)
-    parts = [image.channel, tr("packages of {date} ({age})", date=image.date[:10], age=age)]
+    return f"{image.channel} · {image.date[:10]} ({age})"
+
+
+def image_news(image: ImageStatus) -> str:
+    """A sentence; empty if nothing newer is known."""
     if image.waiting:
-        parts.append(tr("the next cold start uses those of {date}", date=image.waiting[:10]))
-    elif image.cves:
-        parts.append(
-            plural(
-                "%n known CVEs are fixed by an update",
-                "%n known CVE is fixed by an update",
-                len(image.cves),
-            )
+        return tr("The next cold start uses the packages of {date}.", date=image.waiting[:10])
+    if image.cves:
+        return plural(
+            "An update fixes %n known vulnerabilities.",
+            "An update fixes %n known vulnerability.",
+            len(image.cves),
         )
-    elif image.updates:
-        parts.append(plural("%n newer packages", "%n newer package", image.updates))
-    return " · ".join(parts)
+    if image.updates:
+        return plural("%n newer packages", "%n newer package", image.updates)
+    return ""

@@ -11,7 +11,7 @@ from desktop.i18n import messages
 from desktop.i18n.text import moment, seconds, size, tip, tr
 from desktop.session.connection import Connection
 from desktop.session.engine_state import runs_on
-from desktop.session.image_words import image_words
+from desktop.session.image_words import image_age, image_news
 from desktop.session.link import Link
 from desktop.theme.theme import Theme
 from desktop.widgets.basics import button, column, label, row
@@ -82,6 +82,7 @@ class ReachCard(Card):
         self.backend = CopyLine(tr("Backend"))
         self.system = CopyLine(tr("System"))
         self.image = CopyLine(tr("Guest image"))
+        self.news = label("", "secondary")
         self.update_image = button(tr("Update the guest image"), update, "link")
         self.reason = label("", "secondary", wrap=True, select=True)
         self.box.setSpacing(2)
@@ -96,7 +97,7 @@ class ReachCard(Card):
         ):
             self.box.addWidget(one)
         self.box.addWidget(self.reason)
-        self.box.addLayout(row(1, self.update_image))
+        self.box.addLayout(row(self.news, 1, self.update_image))
         self.box.addStretch(1)
 
     def show_engine(self, link: Link, connection: Connection, info: EngineInfo | None) -> None:
@@ -107,8 +108,9 @@ class ReachCard(Card):
         self.engine.say(*_engine_words(status, info))
         self.system.say(_system_words(info))
         image = status.image if status else None
-        self.image.say(image_words(image) if image else "")
-        self.update_image.setVisible(image is not None and bool(image.waiting or image.updates))
+        self.image.say(image_age(image) if image else "")
+        self.news.setText(image_news(image) if image else "")
+        self.update_image.setVisible(bool(self.news.text()))
         self._show_backend(status)
 
     def _show_backend(self, status: EngineStatus | None) -> None:
