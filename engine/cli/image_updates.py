@@ -54,7 +54,8 @@ def check(as_json: bool) -> None:
     path = in_use(home, settings)
     with image_progress() as progress:
         origin = origin_of(home, settings)
-        report = origin.check(images.read_manifest(path), datetime.now(UTC), progress)
+        manifest, previous = images.read_manifest(path), checks.load(home.image_check)
+        report = origin.check(manifest, datetime.now(UTC), progress, previous)
     checks.save(report, home.image_check)
     _refresh()
     if as_json:

@@ -34,14 +34,16 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What is newer than an image of the date `date`. Times are RFC 3339, UTC."""
+    """What is newer than an image. Times are RFC 3339, UTC."""
 
-    date: str
+    image: str  # the name of its directory
+    date: str  # of its packages
     age_days: int
     checked: str
     source: Literal["apt", "feed"]
     updates: tuple[Update, ...] = ()  # those that fix a CVE first
     unknown: tuple[str, ...] = ()  # of `updates`: packages with no changelog of all new versions
+    metadata: str = ""  # a digest of the signed metadata of apt
     gone: tuple[str, ...] = ()  # packages of the image that the metadata does not list
 
     @property
@@ -55,9 +57,19 @@ def check_packages(
     cache: changelogs.Cache,
     now: datetime,
     progress: Callable[[Text], None],
+    previous: Report | None = None,
 ) -> Report:
-    """Raises HostError when the metadata cannot be fetched or has no valid signature and date."""
-    apt.update(progress)
+    """`previous`: the last report. It holds still if it is complete, of the same image, and the
+    metadata has not changed. Raises HostError when the metadata cannot be fetched or has no valid
+    signature and date."""
+    metadata = apt.update(progress)
+    empty = report_of(manifest, now, "apt", ())
+    if (
+        previous is not None
+        and not previous.unknown
+        and (previous.image, previous.metadata) == (empty.image, metadata)
+    ):
+        return msgspec.structs.replace(previous, age_days=empty.age_days, checked=empty.checked)
     candidates = apt.candidates(manifest.packages)
     newer = {
         name: candidate
@@ -69,9 +81,9 @@ def check_packages(
         Update(name, manifest.packages[name].version, new.version, new.source, fixed.get(name, ()))
         for name, new in newer.items()
     ]
-    report = report_of(manifest, now, "apt", updates)
     return msgspec.structs.replace(
-        report,
+        report_of(manifest, now, "apt", updates),
+        metadata=metadata,
         unknown=tuple(sorted(newer.keys() - fixed.keys())),
         gone=tuple(sorted(manifest.packages.keys() - candidates.keys())),
     )
@@ -82,6 +94,7 @@ def report_of(
 ) -> Report:
     """A check of this image at this moment."""
     return Report(
+        image=manifest.directory_name,
         date=manifest.date,
         age_days=max((now - datetime.fromisoformat(manifest.date)).days, 0),
         checked=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

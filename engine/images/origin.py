@@ -32,7 +32,10 @@ type Progress = Callable[[Text], None]
 class Origin(Protocol):
     """Methods raise GalleyError, and what `progress` raises."""
 
-    def check(self, manifest: Manifest, now: datetime, progress: Progress) -> Report: ...
+    def check(
+        self, manifest: Manifest, now: datetime, progress: Progress, previous: Report | None = None
+    ) -> Report:
+        """`previous`: the last one, which may hold still."""
 
     def get(self, images: Path, now: datetime, progress: Progress) -> Path:
         """The directory of the newest image below `images`; it may have been there before."""
@@ -47,11 +50,13 @@ class DebianOrigin:
         self._apt = apt
         self._cache = changelogs.Cache(cache)
 
-    def check(self, manifest: Manifest, now: datetime, progress: Progress) -> Report:
+    def check(
+        self, manifest: Manifest, now: datetime, progress: Progress, previous: Report | None = None
+    ) -> Report:
         suite = recipe.SUITES[self._channel]
         lines = sources.mirror_lines(sources.read_sources(), suite)
         with kept_apt(self._apt, suite, manifest.arch, lines) as apt:
-            return check_packages(manifest, apt, self._cache, now, progress)
+            return check_packages(manifest, apt, self._cache, now, progress, previous)
 
     def get(self, images: Path, now: datetime, progress: Progress) -> Path:
         del now
@@ -65,7 +70,10 @@ class FeedOrigin:
         self._channel = channel
         self._feed = feed
 
-    def check(self, manifest: Manifest, now: datetime, progress: Progress) -> Report:
+    def check(
+        self, manifest: Manifest, now: datetime, progress: Progress, previous: Report | None = None
+    ) -> Report:
+        del previous
         index = self._feed.index(now, progress)
         found = self._newest(index)
         check_newer(found, [manifest])

@@ -127,7 +127,8 @@ class ImageUpdates:
         if policy == "never" or manifest is None or not self._is_due(manifest, now):
             return
         origin = origin_of(self._home, self._settings)
-        report = origin.check(manifest, now, self._progress)
+        previous = check.load(self._home.image_check)
+        report = origin.check(manifest, now, self._progress, previous)
         check.save(report, self._home.image_check)
         log.info("%d packages are newer, %d CVEs", len(report.updates), len(report.cves))
         if report.updates and policy == "automatic":
@@ -153,7 +154,7 @@ class ImageUpdates:
 
     def _report(self, manifest: Manifest) -> Report | None:
         report = check.load(self._home.image_check)
-        return report if report is not None and report.date == manifest.date else None
+        return report if report is not None and report.image == manifest.directory_name else None
 
     def _used(self) -> Path | None:
         spec = last_spec.read(self._directory)

@@ -1,14 +1,14 @@
 """What a check reports as newer, and which CVEs it names."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from engine.images import check
-from engine.images.apt import Apt
+from engine.images.apt import Apt, Candidate
 from engine.images.changelogs import Cache
 from engine.images.check import Report, Update, check_packages, load, save
 from tests import small_image
@@ -52,10 +52,13 @@ class Bench:
         debs = [make_deb(self.folder / "debs", spec) for spec in specs]
         return write(self.folder / "debian", debs, self._key)
 
-    def check(self, packages: Mapping[str, Package]) -> Report:
+    def check(
+        self, packages: Mapping[str, Package], previous: Report | None = None, later: int = 0
+    ) -> Report:
         line = f"deb [signed-by={self._key.public}] file:{self.folder / 'debian'} {SUITE} main"
         apt = Apt(self.folder / "apt", SUITE, ARCH, [line])
-        return check_packages(manifest(packages), apt, self.cache, NOW, self._note)
+        now = NOW + timedelta(days=later)
+        return check_packages(manifest(packages), apt, self.cache, now, self._note, previous)
 
     def _note(self, text: Text) -> None:
         self.progress.append(text.english)
@@ -68,12 +71,38 @@ def bench(tmp_path: Path, key: Key) -> Bench:
 
 def test_nothing_is_newer(bench: Bench) -> None:
     bench.publish([PackageSpec("tool", "1:2-3", "tools", TOOLS)])
-    report = bench.check({"tool": installed("tools", "1:2-3")})
-    assert report == Report(
-        date="2026-11-28T08:00:00Z", age_days=11, checked="2026-12-09T09:30:00Z", source="apt"
-    )
+    packages = {"tool": installed("tools", "1:2-3")}
+    report = bench.check(packages)
+    assert report.image == manifest(packages).directory_name
+    assert (report.age_days, report.checked) == (11, "2026-12-09T09:30:00Z")
+    assert (report.source, report.updates, report.unknown, report.gone) == ("apt", (), (), ())
     assert report.cves == ()
     assert set(bench.progress) == {"Fetching Debian's package lists"}
+
+
+def test_a_report_holds_until_image_or_metadata_change(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.publish([PackageSpec("tool", "1:2-3", "tools", TOOLS)])
+    old = {"tool": installed("tools", "1:2-1")}
+    first = bench.check(old)
+    read: list[str] = []
+    real = Apt.candidates
+
+    def candidates(apt: Apt, names: Iterable[str]) -> dict[str, Candidate]:
+        read.append("lists")
+        return real(apt, names)
+
+    monkeypatch.setattr(Apt, "candidates", candidates)
+    again = bench.check(old, first, later=1)
+    assert (again.age_days, again.updates, again.metadata) == (12, first.updates, first.metadata)
+    assert read == []
+    incomplete = msgspec.structs.replace(first, unknown=("tool",))
+    assert bench.check(old, incomplete).unknown == ()
+    assert not bench.check({"tool": installed("tools", "1:2-3")}, first).updates
+    bench.publish([PackageSpec("tool", "1:2-4", "tools", entry("tools", "1:2-4", "No fix."))])
+    assert bench.check(old, first).updates[0].available == "1:2-4"
+    assert len(read) == 3
 
 
 def test_a_newer_package_names_the_cves_of_its_new_entries_alone(bench: Bench) -> None:
@@ -176,7 +205,8 @@ def test_an_image_of_tomorrow_has_no_negative_age(bench: Bench) -> None:
 
 def test_a_saved_report_is_read_again(tmp_path: Path) -> None:
     update = Update("tool", "1", "2", "tools", ("CVE-2026-1111",))
-    report = Report("2026-11-28T08:00:00Z", 11, "2026-12-09T09:30:00Z", "feed", (update,), ("a",))
+    date, checked = "2026-11-28T08:00:00Z", "2026-12-09T09:30:00Z"
+    report = Report("name", date, 11, checked, "feed", (update,), ("a",))
     save(report, tmp_path / "report.json")
     assert load(tmp_path / "report.json") == report
 
@@ -189,6 +219,7 @@ def test_a_damaged_report_is_none(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_report_that_is_too_long_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save(Report("2026-11-28T08:00:00Z", 1, "2026-11-29T08:00:00Z", "apt"), tmp_path / "report.json")
+    report = Report("name", "2026-11-28T08:00:00Z", 1, "2026-11-29T08:00:00Z", "apt")
+    save(report, tmp_path / "report.json")
     monkeypatch.setattr(check, "LARGEST", 20)
     assert load(tmp_path / "report.json") is None
