@@ -5371,8 +5371,8 @@
         <translation>Die Uhr stellen: sudo timedatectl set-ntp true</translation>
     </message>
     <message>
-        <source>Set the key of its owner: galley settings set image_feed_key RW…</source>
-        <translation>Den Schlüssel seines Betreibers einstellen: galley settings set image_feed_key RW…</translation>
+        <source>Set the key of its owner: galley settings set image_feed_signer RW…</source>
+        <translation>Den Schlüssel seines Betreibers einstellen: galley settings set image_feed_signer RW…</translation>
     </message>
     <message>
         <source>Share a folder of your own.</source>

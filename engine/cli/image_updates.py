@@ -96,7 +96,7 @@ def fetch(address: str, key: str | None) -> None:
     home = make_home(find_home())
     settings = SettingsStore(home)
     with image_progress() as progress:
-        origin = feed_origin(home, settings, address, key or settings.load().image_feed_key)
+        origin = feed_origin(home, settings, address, key or settings.load().image_feed_signer)
         path = origin.get(home.images, datetime.now(UTC), progress)
     say(str(path))
 

@@ -26,7 +26,7 @@ def origin_of(home: Home, settings: SettingsStore) -> Origin:
     channel = Channel(now.channel)
     if not now.image_feed:
         return DebianOrigin(channel, home.apt, home.changelogs)
-    return feed_origin(home, settings, now.image_feed, now.image_feed_key)
+    return feed_origin(home, settings, now.image_feed, now.image_feed_signer)
 
 
 def feed_origin(home: Home, settings: SettingsStore, address: str, key: str) -> FeedOrigin:

@@ -112,7 +112,7 @@ FEED_FROM_FUTURE = Message(
 FEED_NO_KEY = Message(
     "feed.no_key",
     "There is no key to check the feed {address} with.",
-    "Set the key of its owner: galley settings set image_feed_key RW…",
+    "Set the key of its owner: galley settings set image_feed_signer RW…",
 )
 FEED_NOTHING = Message(
     "feed.nothing",

@@ -59,7 +59,7 @@ class ImageSettings(msgspec.Struct, frozen=True):
             default="",
         ),
     ]
-    image_feed_key: Annotated[
+    image_feed_signer: Annotated[
         str,
         SettingSpec(
             Topic.IMAGE,

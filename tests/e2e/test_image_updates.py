@@ -112,7 +112,7 @@ def test_a_first_start_fetches_its_image_from_a_feed(tmp_path: Path, images: Pat
     try:
         galley.take_one_cpu()
         galley.run("settings", "set", "image_feed", str(feed))
-        galley.run("settings", "set", "image_feed_key", signer.public.read_text().split()[-1])
+        galley.run("settings", "set", "image_feed_signer", signer.public.read_text().split()[-1])
         galley.start()
         galley.load_image()
         assert galley.docker("run", "--rm", IMAGE, "echo", "served").stdout == b"served\n"

@@ -56,7 +56,7 @@ def test_a_click_gets_the_newest_image(
     signer.sign(folder / "feed" / "index.json")
     settings = SettingsStore(home)
     settings.set("image_feed", str(folder / "feed"))
-    settings.set("image_feed_key", signer.public.read_text().split()[-1])
+    settings.set("image_feed_signer", signer.public.read_text().split()[-1])
     small_image.add_to(home.images, CURRENT)
     page = engine_page(own_app)
     show(own_app, page, msgspec.structs.replace(IMAGE, updates=1))

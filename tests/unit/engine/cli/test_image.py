@@ -31,7 +31,7 @@ def feed(galley: Galley, tmp_path: Path, used: Path) -> Path:
     assert f"minisign -Sm {folder / INDEX}" in done.stdout
     signer.sign(folder / INDEX)
     galley("settings", "set", "image_feed", str(folder))
-    galley("settings", "set", "image_feed_key", signer.public.read_text().split()[-1])
+    galley("settings", "set", "image_feed_signer", signer.public.read_text().split()[-1])
     return folder
 
 
@@ -70,9 +70,9 @@ def test_an_update_gets_the_newest_image(galley: Galley, home: Home, feed: Path)
 
 
 def test_a_fetch_names_its_feed(galley: Galley, home: Home, feed: Path, tmp_path: Path) -> None:
-    key = json.loads(galley("settings", "get", "image_feed_key", "--json").stdout)["value"]
+    key = json.loads(galley("settings", "get", "image_feed_signer", "--json").stdout)["value"]
     galley("settings", "unset", "image_feed")
-    galley("settings", "unset", "image_feed_key")
+    galley("settings", "unset", "image_feed_signer")
     refused = galley("image", "fetch", "--from", str(feed))
     assert refused.returncode != 0
     assert "There is no key" in refused.stderr

@@ -35,7 +35,7 @@ class Scene:
         self.newer = small_image.add_to(folder / "made", LATER)
         self.publish(1, NOW)
         self.settings.set("image_feed", str(self.feed))
-        self.settings.set("image_feed_key", self.signer.public.read_text().split()[-1])
+        self.settings.set("image_feed_signer", self.signer.public.read_text().split()[-1])
         self.run_with(self.used)
 
     def publish(self, serial: int, now: datetime) -> None:
@@ -123,7 +123,7 @@ def test_a_feed_that_cannot_be_trusted_changes_nothing(scene: Scene) -> None:
 
 
 def test_a_feed_without_a_key_is_not_asked(scene: Scene) -> None:
-    scene.settings.unset("image_feed_key")
+    scene.settings.unset("image_feed_signer")
     with pytest.raises(SettingsError, match="no key"):
         scene.updates.look(NOW)
 

@@ -109,11 +109,11 @@ def test_a_feed_without_encryption_or_with_a_login_is_refused(given: object) -> 
 
 def test_a_key_is_one_of_minisign() -> None:
     key = "RW" + "a/+9" * 13 + "Qz"
-    assert setting("image_feed_key").parse(f" {key}\n") == key
-    assert setting("image_feed_key").parse("") == ""
+    assert setting("image_feed_signer").parse(f" {key}\n") == key
+    assert setting("image_feed_signer").parse("") == ""
     for given in (key[:-1], key + "A", "XX" + key[2:], key.replace("+", "-"), None):
         with pytest.raises(SettingsError, match="minisign"):
-            setting("image_feed_key").parse(given)
+            setting("image_feed_signer").parse(given)
 
 
 def setting(name: str) -> Setting:

@@ -20,7 +20,7 @@ from vm.types import MachineSpec
 
 HOST = HostSize(4, 16 * GIB)
 
-LATER = {"image_updates", "image_warn_after", "image_feed", "image_feed_key"}  # not in version 1
+LATER = {"image_updates", "image_warn_after", "image_feed", "image_feed_signer"}  # not in version 1
 VERSION_1 = """\
 version = 1
 cpus = 3
