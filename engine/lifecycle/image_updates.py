@@ -30,6 +30,7 @@ from vm.messages import Text
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(days=1)
+CLOSING = 5.0  # seconds that a download or a build may take to end
 PERIOD = 3600.0  # seconds between two looks at the clock; the first one is after the same time
 
 
@@ -51,8 +52,10 @@ class ImageUpdates:
         self._thread.start()
 
     def close(self) -> None:
-        """End a check or an update that is under way."""
+        """End a check or an update that is under way, with the programs that it runs."""
         self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join(CLOSING)
 
     @property
     def status(self) -> ImageStatus | None:
