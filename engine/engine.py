@@ -167,6 +167,7 @@ class Engine:
             reactions=self._reactions,
             configuring=self.configuring,
             stop_sequence=self._stop_sequence,
+            answered=self._start_sequence.answered,
         )
         self._machine.open(self._reactions.machine_changed, steps.make, warm_up_dockerd)
         self.configuring.apply_saver_rules()

@@ -1,9 +1,9 @@
 """Keeps an older dockerd from data that a newer one has opened.
 
 Docker upgrades its data in place and supports no way back. So before a newer major version first
-opens the data disk, a snapshot is taken; an older one is refused. Where the newer version never
-answered, that snapshot is restored before the older one boots. The record is the machine's
-engine.json, which a snapshot has too. Next: `starting.py`, which asks.
+opens the data disk, a snapshot is taken. An older one is refused if the newer one has ever
+answered; if it has not, that snapshot is restored first, and nothing is lost. The record is the
+machine's engine.json, which a snapshot has too. Next: `starting.py`, which asks.
 """
 
 import logging
@@ -36,29 +36,17 @@ class DataGuard:
         self._snapshots = snapshots
 
     def before_boot(self, version: str) -> None:
-        """In the machine's thread: dockerd of this version is about to open the data.
+        """In the machine's thread, before a cold start: dockerd of this version is about to open
+        the data.
 
-        Raises EngineFailed when a newer major version has, and what a snapshot raises.
+        Raises EngineFailed when a newer major version has answered with it, and what making or
+        restoring a snapshot raises.
         """
-        directory = self._directory
-        has_data = directory.data_disk.exists() and not directory.data_is_new.exists()
-        then = self._read() if has_data else Opened()
+        then = self._read()
         if major(version) < major(then.version):
-            raise EngineFailed(
-                ENGINE_OLDER,
-                version=version,
-                newer=then.version,
-                snapshot=then.snapshot or "NAME",
-                retry=Retry.NO,
-            )
-        if major(version) == major(then.version):
-            return
-        snapshot = ""
-        if then.version:
-            snapshot = self._free_name(major(version))
-            log.info("a snapshot before Docker %s first opens the data: %s", version, snapshot)
-            self._snapshots.create_before_boot(snapshot)
-        self._write(Opened(version, then.answered, snapshot))
+            self._go_back(version, then)
+        elif major(version) > major(then.version):
+            self._go_on(version, then)
 
     def answered(self, version: str) -> None:
         """dockerd of this version answers."""
@@ -66,14 +54,30 @@ class DataGuard:
         if then.answered != version or then.version != version:
             self._write(Opened(version, version, then.snapshot))
 
-    def go_back_to(self, version: str) -> None:
-        """Before an older dockerd boots because a newer one did not answer: restore the data to
-        the moment before that, if that one never answered. The machine is off."""
-        then = self._read()
-        never_answered = major(then.answered) < major(then.version)
-        if major(version) < major(then.version) and never_answered and then.snapshot:
-            log.warning("restoring the snapshot %s", then.snapshot)
-            self._snapshots.restore(then.snapshot, cold=True)
+    def fits(self, version: str) -> bool:
+        """Whether this version can open the data as it is."""
+        return major(version) == major(self._read().version)
+
+    def _go_on(self, version: str, then: Opened) -> None:
+        snapshot = ""
+        if then.version:
+            snapshot = self._free_name(major(version))
+            log.info("a snapshot before Docker %s first opens the data: %s", version, snapshot)
+            self._snapshots.create_before_boot(snapshot)
+        self._write(Opened(version, then.answered, snapshot))
+
+    def _go_back(self, version: str, then: Opened) -> None:
+        is_kept = then.snapshot in {one.name for one in self._snapshots.kept}
+        if major(then.answered) >= major(then.version) or not is_kept:
+            raise EngineFailed(
+                ENGINE_OLDER,
+                version=version,
+                newer=then.version,
+                snapshot=then.snapshot or "NAME",
+                retry=Retry.NO,
+            )
+        log.warning("Docker %s never answered: restoring %s", then.version, then.snapshot)
+        self._snapshots.restore_before_boot(then.snapshot)
 
     def _free_name(self, number: int) -> str:
         base = f"before-docker-{number}"
@@ -82,8 +86,12 @@ class DataGuard:
         return next(name for name in names if name not in taken)
 
     def _read(self) -> Opened:
+        """Empty for data of an unknown version, and without data."""
+        directory = self._directory
+        if not directory.data_disk.exists() or directory.data_is_new.exists():
+            return Opened()
         try:
-            return msgspec.json.decode(self._directory.engine.read_bytes(), type=Opened)
+            return msgspec.json.decode(directory.engine.read_bytes(), type=Opened)
         except (OSError, msgspec.MsgspecError):
             return Opened()
 

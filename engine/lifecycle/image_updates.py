@@ -94,7 +94,10 @@ class ImageUpdates:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """An image that was rejected, and one that is older than its user wants."""
-        return (*self.images.problems, *self._age_problem())
+        status = self.status
+        if status is None:
+            return ()
+        return (*self.images.problems(status.date), *self._age_problem())
 
     def _age_problem(self) -> tuple[Problem, ...]:
         status, limit = self.status, self._settings.current().image_warn_after

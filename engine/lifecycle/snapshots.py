@@ -21,12 +21,13 @@ from engine.messages.engine import (
     SNAPSHOT_NO_MEMORY,
     SNAPSHOT_WITHOUT_MEMORY,
 )
+from vm import last_spec
 from vm.capabilities import CopiesDisk
 from vm.errors import Cancelled, GalleyError, MachineBusy, SnapshotRefused
 from vm.guest.agent import GuestAgent
 from vm.lifecycle import snapshots
 from vm.lifecycle.machine import Machine
-from vm.types import MachineSnapshot, MachineState, SnapshotStep, SnapshotWork
+from vm.types import MachineSnapshot, MachineSpec, MachineState, SnapshotStep, SnapshotWork
 
 log = logging.getLogger(__name__)
 
@@ -97,14 +98,15 @@ class Snapshots:
     def restore(self, name: str, *, cold: bool = False) -> None:
         """Replaces the machine's disk; a machine that was running is started again. `cold`: boot
         it, even if the snapshot has its memory."""
-        with self._lock:
-            snapshots.check_restore(self._machine.directory, name)
-            was_up = self._machine.status.state in UP
-            try:
+        was_up = False
+        try:
+            with self._lock:
+                snapshots.check_restore(self._machine.directory, name)
+                was_up = self._machine.status.state in UP
                 self._machine.replace_files(lambda: self._restore(name, cold))
-            finally:
-                if was_up:
-                    self._start()
+        finally:
+            if was_up:
+                self._start()
 
     def delete(self, name: str) -> None:
         with self._lock:
@@ -133,6 +135,11 @@ class Snapshots:
         snapshots.check_new(self._machine.directory, name)
         self._copies()
         self._create(name, False)
+
+    def restore_before_boot(self, name: str) -> None:
+        """In a machine that is off and about to boot, without the memory in the snapshot."""
+        snapshots.check_restore(self._machine.directory, name)
+        self._restore(name, True)
 
     def _copy_suspended(self, name: str) -> None:
         try:
@@ -193,10 +200,19 @@ class Snapshots:
         self._set_step(SnapshotStep.MEMORY)
         try:
             if suspends.restore(directory, disk, folder, self._report):
+                self._keep_image(name)
                 return
             log.warning("the memory in the snapshot %s has been changed", name)
         except (GalleyError, OSError) as error:
             log.warning("the snapshot %s without its memory: %s", name, error)
+
+    def _keep_image(self, name: str) -> None:
+        """The memory resumes only with its image, which the last spec names. The rest of the spec
+        is unknown, and a disk of 0 bytes makes the next start fit the file system to its disk."""
+        directory = self._machine.directory
+        if image := snapshots.find(directory, name).image:
+            spec = MachineSpec(1, 0, 0, str(directory.home.images / image))
+            last_spec.keep(directory, spec)
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ They are the second half of a boot; after a resume all but the last two pass at 
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 from engine.bridge.unix import connect
 from engine.dockerapi.http import HttpError, get, ping
@@ -49,7 +50,9 @@ class EngineSteps:
         reactions: Reactions,
         configuring: ConfigureSequence,
         stop_sequence: StopSequence,
+        answered: Callable[[], None],
     ) -> None:
+        """`answered` is called once dockerd answers."""
         self._home = home
         self._machine = machine
         self._folders = folders
@@ -57,6 +60,7 @@ class EngineSteps:
         self._reactions = reactions
         self._configuring = configuring
         self._stop_sequence = stop_sequence
+        self._answered = answered
 
     def make(self) -> list[Step]:
         machine = self._machine
@@ -77,6 +81,7 @@ class EngineSteps:
         def answer(wait: Patience) -> None:
             self._folders.look(machine.story.console.lines())
             self._answer(wait)
+            self._answered()
 
         def start_again(wait: Patience) -> None:
             wait.wait(0.0)

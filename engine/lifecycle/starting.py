@@ -5,6 +5,7 @@ that works. Counterpart of `stopping.py`. The boot steps once the machine can be
 `start_steps.py`'s. Next: `engine/images/guest_images.py`, `configuring.py`, `docker_cli.py`.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +21,15 @@ from engine.messages.engine import STEP_ANSWER
 from engine.settings.store import SettingsStore, machine_spec
 from engine.shares.shared_folders import SharedFolders
 from vm import image, last_spec
-from vm.errors import BootFailed, EngineFailed, GalleyError, GuestUnreachable
+from vm.errors import (
+    BootFailed,
+    DiskFull,
+    EngineFailed,
+    GalleyError,
+    GuestUnreachable,
+    ImageDamaged,
+    SnapshotRefused,
+)
 from vm.lifecycle.boot_steps import Prepare
 from vm.lifecycle.machine import Machine
 from vm.lifecycle.steps import Patience
@@ -59,27 +68,33 @@ class StartSequence:
 
     def start(self, *, repair: bool = False) -> None:
         """Boot or resume the machine, and wait until dockerd answers on the host's socket."""
-        status = self._machine.status
-        resume = status.resumable and not repair
-        self._boot(partial(self._machine.start, repair=repair), resume)
+        has_run = self._machine.status.state.is_up
+        self._boot(partial(self._machine.start, repair=repair), not repair)
         self._started()
-        if status.state.is_up:  # else a boot step has done it
+        if has_run:  # else a boot step has done it
             self._configuring.configure()
 
     def restart(self) -> None:
         self._boot(self._machine.restart, False)
         self._started()
 
-    def _boot(self, boot: Callable[[Prepare], None], resume: bool) -> None:
+    def answered(self) -> None:
+        """dockerd answers, in a machine that was started, resumed or adopted."""
+        used = self._running_image()
+        if used is not None:
+            with contextlib.suppress(ImageDamaged):  # another version of Galley has made it
+                version = image.read_manifest(used).engine_version
+                self._images.prove(used, self._images_of_snapshots())
+                self._guard.answered(version)
+
+    def _boot(self, boot: Callable[[Prepare], None], may_resume: bool) -> None:
         try:
-            boot(partial(self._prepare, resume, None))
+            boot(partial(self._prepare, may_resume, None))
         except FAILED as error:
             older = None if self._has_answered() else self._image_before()
             if older is None:
                 raise
             self._go_back(older, error)
-        else:
-            self._works()
 
     def _go_back(self, older: Path, error: GalleyError) -> None:
         """Boot the image before the one that failed. Raises `error` where that does not work
@@ -89,23 +104,15 @@ class StartSequence:
         log.warning("going back from %s to %s: %s", failed.name, older.name, error)
         try:
             self._machine.stop(at_once=True)
-            self._guard.go_back_to(image.read_manifest(older).engine_version)
             self._machine.start(partial(self._prepare, False, older))
         except FAILED as other:
             log.warning("the image before it does not start either: %s", other)
             raise error from other
-        self._works()
-        self._images.reject(failed, error.to_problem(), older)
-
-    def _works(self) -> None:
-        """dockerd has answered."""
-        if self._image is not None:
-            self._images.prove(self._image, self._images_of_snapshots())
-            self._guard.answered(image.read_manifest(self._image).engine_version)
+        self._images.reject(failed, error.to_problem())
 
     def _prepare(
         self,
-        resume: bool,
+        may_resume: bool,
         chosen: Path | None,
         wait: Patience,
         note: Callable[[Text], None],
@@ -120,25 +127,48 @@ class StartSequence:
         if self._machine.backend.features.image_format == "none":
             return machine_spec(self._settings, "", folders)
         channel = Channel(settings.channel)
-        suspended = self._suspended_image(channel) if resume else None
-        self._image = chosen or suspended or self._newest_image(channel, report)
-        self._guard.before_boot(image.read_manifest(self._image).engine_version)
-        self._configuring.write_boot_files(self._image)
-        return machine_spec(self._settings, str(self._image), folders)
+        if chosen is None and may_resume:
+            chosen = self._suspended_image(channel)
+        if chosen is None:
+            chosen = self._newest_image(channel, report)
+        else:
+            self._guard.before_boot(image.read_manifest(chosen).engine_version)
+        self._image = chosen
+        self._configuring.write_boot_files(chosen)
+        return machine_spec(self._settings, str(chosen), folders)
 
     def _newest_image(self, channel: Channel, report: Callable[[Text], None]) -> Path:
-        found = self._images.newest(channel, report)
-        return found or self._image_updates.get(report)
+        """The newest image whose dockerd may open the data. Where there is no room for the snapshot
+        before a newer major version, the newest one of the version that the data has."""
+        found = self._images.newest(channel, report) or self._image_updates.get(report)
+        try:
+            self._guard.before_boot(image.read_manifest(found).engine_version)
+        except (DiskFull, SnapshotRefused) as error:
+            older = self._images.of_engine(channel, self._guard.fits)
+            if older is None:
+                raise
+            self._images.postpone(found, error)
+            return older
+        return found
 
     def _suspended_image(self, channel: Channel) -> Path | None:
-        spec = last_spec.read(self._machine.directory)
-        return self._images.to_resume(channel, spec.image) if spec else None
+        """The image of a suspended machine. Only here, in the machine's thread, is it known whether
+        the machine is suspended: until now it may have been running."""
+        suspends, directory = self._machine.backend.suspends, self._machine.directory
+        spec = last_spec.read(directory)
+        if spec is None or suspends is None or not suspends.is_suspended(directory):
+            return None
+        return self._images.to_resume(channel, spec.image)
 
     def _image_before(self) -> Path | None:
         """The image to go back to, if the last start was with a new one."""
         if self._image is None:
             return None
         return self._images.before(Channel(self._settings.current().channel), self._image)
+
+    def _running_image(self) -> Path | None:
+        spec = self._machine.backend.observe(self._machine.directory).spec
+        return Path(spec.image) if spec is not None and spec.image else None
 
     def _has_answered(self) -> bool:
         boot = self._machine.status.boot

@@ -40,6 +40,11 @@ IMAGE_OLD = Message(
     "The packages in the guest image are {days} days old.",
     "Look for newer ones: galley image check. Update: galley image update",
 )
+IMAGE_POSTPONED = Message(
+    "image.postponed",
+    "The guest image of {date} is not used yet: {reason}",
+    "Galley tries it again at the next cold start.",
+)
 IMAGE_UPDATES_CANCELLED = Message("image.updates_cancelled", "The update was cancelled.")
 IMAGE_WAITING = Message("image.waiting", "Waiting for another download or build of a guest image")
 IMAGE_WENT_BACK = Message(

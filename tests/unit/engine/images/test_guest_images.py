@@ -10,8 +10,7 @@ from engine.images import choice
 from engine.images.guest_images import GuestImages
 from tests import small_image
 from tests.small_image import MANIFEST, RUNC
-from vm import image
-from vm.errors import BootFailed, Problem
+from vm.errors import BootFailed, DiskFull, Problem
 from vm.host.paths import Home
 from vm.image import Manifest
 from vm.messages import Message, Text
@@ -82,35 +81,34 @@ def test_a_new_image_that_fails_is_rejected_until_a_newer_one_is_there(
     failed = small_image.add_to(home.images, of(20))
     assert images.waiting(STABLE, older) == failed
     assert images.before(STABLE, failed) == older
-    images.reject(failed, REASON, older)
+    images.reject(failed, REASON)
     assert images.newest(STABLE, quiet) == older
     assert images.waiting(STABLE, older) is None
-    (problem,) = images.problems
+    again = GuestImages(home)  # as in the next background process
+    (problem,) = again.problems(of(1).date)
     assert "2026-11-20" in problem.summary
     assert "2026-11-01" in problem.summary
     assert "It does not start." in problem.summary
-    again = GuestImages(home)
     assert again.newest(STABLE, quiet) == older
-    again.prove(older)
-    assert again.problems == images.problems
     fixed = small_image.add_to(home.images, of(21))
     assert again.newest(STABLE, quiet) == fixed
-    again.prove(fixed)
-    assert again.problems == ()
+    assert again.problems(of(21).date) == ()
 
 
 def test_a_rejected_image_is_used_again_on_request(home: Home, images: GuestImages) -> None:
-    older = small_image.add_to(home.images, of(1))
+    small_image.add_to(home.images, of(1))
     failed = small_image.add_to(home.images, of(20))
-    images.reject(failed, REASON, older)
-    images.allow(failed)
+    images.reject(failed, REASON)
+    GuestImages(home).allow(failed)  # `galley image update --again`, in a process of its own
     assert images.newest(STABLE, quiet) == failed
+    images.prove(failed)
+    assert images.problems(of(1).date) == ()
 
 
 def test_a_rejected_image_is_better_than_none(home: Home, images: GuestImages) -> None:
     older = small_image.add_to(home.images, of(1))
     failed = small_image.add_to(home.images, of(20))
-    images.reject(failed, REASON, older)
+    images.reject(failed, REASON)
     (older / "vmlinux").unlink()
     assert images.before(STABLE, failed) is None
     (older / "manifest.json").unlink()
@@ -142,21 +140,58 @@ def test_a_suspended_machine_keeps_its_image(home: Home, images: GuestImages) ->
     assert images.to_resume(STABLE, str(older)) is None
 
 
-def test_images_that_were_used_are_removed_after_two_newer_ones_worked(
-    home: Home, images: GuestImages
-) -> None:
-    never_used = small_image.add_to(home.images, of(2))
-    of_snapshot, first, second, third = (
-        small_image.add_to(home.images, of(day)) for day in (10, 11, 12, 13)
+def test_the_way_back_leads_to_an_image_that_has_worked(home: Home, images: GuestImages) -> None:
+    """Not to one between them, which may have the same fault."""
+    proven = small_image.add_to(home.images, of(1))
+    images.prove(proven)
+    between = small_image.add_to(home.images, of(10))
+    newest = small_image.add_to(home.images, of(20))
+    assert images.before(STABLE, newest) == proven
+    (proven / "vmlinux").write_bytes(b"short")
+    assert images.before(STABLE, newest) == between
+
+
+def test_older_images_are_removed_but_for_the_one_before(home: Home, images: GuestImages) -> None:
+    of_snapshot, waited, first = (small_image.add_to(home.images, of(day)) for day in (1, 2, 3))
+    other_channel = small_image.add_to(home.images, of(2, Channel.LATEST))
+    other_recipe = small_image.add_to(
+        home.images, msgspec.structs.replace(of(2), recipe="0123456789abcdef")
     )
-    for one in (of_snapshot, first, second):
-        images.prove(one, {of_snapshot.name})
-    assert first.exists()
+    (home.images / "other-format").mkdir()
+    (home.images / "other-format" / "manifest.json").write_text('{"format": 1}')
+    images.prove(first, {of_snapshot.name})
+    assert not waited.exists()
+    assert not other_recipe.exists()
+    assert all(each.exists() for each in (of_snapshot, first, other_channel))
+    second, third, fourth = (small_image.add_to(home.images, of(day)) for day in (11, 12, 13))
+    images.prove(second, {of_snapshot.name})
+    assert all(each.exists() for each in (first, second, third, fourth))
     images.prove(third, {of_snapshot.name})
     assert not first.exists()
-    assert all(each.exists() for each in (never_used, of_snapshot, second, third))
-    images.prove(third)
-    assert of_snapshot.exists()  # nothing has changed since
+    assert all(each.exists() for each in (of_snapshot, second, third, fourth))
+    assert (home.images / "other-format").exists()
+
+
+def test_images_that_other_homes_share_stay(home: Home, tmp_path: Path) -> None:
+    shared = home.images.rename(tmp_path / "shared")
+    home.images.symlink_to(shared)
+    older = small_image.add_to(shared, of(1))
+    GuestImages(home).prove(small_image.add_to(shared, of(2)))
+    assert older.exists()
+
+
+def test_an_image_that_cannot_be_used_yet_is_a_problem(home: Home, images: GuestImages) -> None:
+    older = small_image.add_to(home.images, of(1))
+    newer = small_image.add_to(home.images, of(2))
+    images.postpone(newer, DiskFull(Message("disk.test", "There is no room.")))
+    (problem,) = images.problems(of(1).date)
+    assert "2026-11-02" in problem.summary
+    assert "There is no room." in problem.summary
+    assert images.of_engine(STABLE, lambda version: version.startswith("26")) == newer
+    assert images.of_engine(STABLE, lambda version: False) is None
+    images.prove(older)
+    assert images.problems(of(1).date) == (problem,)
+    assert images.problems(of(2).date) == ()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"proven": 1}', b"\xff"])
@@ -166,15 +201,6 @@ def test_a_damaged_record_is_an_empty_one(home: Home, content: bytes) -> None:
     found = small_image.add_to(home.images, of(1))
     GuestImages(home).prove(found)
     assert choice.read(home.image_choice).proven == (found.name,)
-
-
-def test_an_image_that_cannot_be_read_is_no_problem_to_report(
-    home: Home, images: GuestImages
-) -> None:
-    used = small_image.add_to(home.images, of(1))
-    (used / image.MANIFEST).unlink()
-    images.prove(used)
-    assert images.problems == ()
 
 
 def test_the_record_is_bounded() -> None:

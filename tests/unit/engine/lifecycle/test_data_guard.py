@@ -23,7 +23,7 @@ class Snapshots:
         self.directory = directory
         self.kept: tuple[Kept, ...] = ()
         self.files: dict[str, bytes] = {}
-        self.restored: list[tuple[str, bool]] = []
+        self.restored: list[str] = []
         self.full = False
 
     def create_before_boot(self, name: str) -> None:
@@ -32,8 +32,8 @@ class Snapshots:
         self.kept = (*self.kept, Kept(name))
         self.files[name] = self.directory.engine.read_bytes()
 
-    def restore(self, name: str, *, cold: bool) -> None:
-        self.restored.append((name, cold))
+    def restore_before_boot(self, name: str) -> None:
+        self.restored.append(name)
         self.directory.engine.write_bytes(self.files[name])
 
     @property
@@ -75,12 +75,13 @@ def test_a_snapshot_precedes_a_newer_major_version(guard: DataGuard, snapshots: 
 def test_an_older_major_version_is_refused(guard: DataGuard, snapshots: Snapshots) -> None:
     use(guard, "26.1.5")
     use(guard, "28.5.1")
+    assert guard.fits("28.0.0")
+    assert not guard.fits("26.1.5")
     with pytest.raises(EngineFailed, match=r"28\.5\.1.*26\.1\.5") as caught:
         guard.before_boot("26.1.5")
     assert "galley snapshot restore before-docker-28" in caught.value.hint
-    guard.before_boot("28.4.0")  # an older minor version reads the same data
-    guard.go_back_to("26.1.5")
     assert snapshots.restored == []  # it has answered: only the user may go back
+    guard.before_boot("28.4.0")  # an older minor version reads the same data
 
 
 def test_the_data_goes_back_if_the_newer_version_never_answered(
@@ -88,23 +89,32 @@ def test_the_data_goes_back_if_the_newer_version_never_answered(
 ) -> None:
     use(guard, "26.1.5")
     guard.before_boot("28.5.1")
+    use(guard, "26.1.5")
+    assert snapshots.restored == ["before-docker-28"]
+    use(guard, "26.1.5")
+    assert snapshots.restored == ["before-docker-28"]
+
+
+def test_without_its_snapshot_the_data_cannot_go_back(
+    guard: DataGuard, snapshots: Snapshots
+) -> None:
+    use(guard, "26.1.5")
+    guard.before_boot("28.5.1")
+    snapshots.kept = ()
     with pytest.raises(EngineFailed):
         guard.before_boot("26.1.5")
-    guard.go_back_to("26.1.5")
-    assert snapshots.restored == [("before-docker-28", True)]
-    use(guard, "26.1.5")
+    assert snapshots.restored == []
 
 
 def test_a_second_attempt_has_a_snapshot_of_its_own(guard: DataGuard, snapshots: Snapshots) -> None:
     """The first is of older data."""
     use(guard, "26.1.5")
     guard.before_boot("28.5.1")
-    guard.go_back_to("26.1.5")
     use(guard, "26.1.5")
     guard.before_boot("28.5.2")
     assert snapshots.names == ["before-docker-28", "before-docker-28-2"]
-    guard.go_back_to("26.1.5")
-    assert snapshots.restored[-1] == ("before-docker-28-2", True)
+    use(guard, "26.1.5")
+    assert snapshots.restored == ["before-docker-28", "before-docker-28-2"]
 
 
 def test_another_start_of_the_version_that_failed_takes_no_snapshot(
@@ -114,8 +124,8 @@ def test_another_start_of_the_version_that_failed_takes_no_snapshot(
     guard.before_boot("28.5.1")
     guard.before_boot("28.5.1")
     assert snapshots.names == ["before-docker-28"]
-    guard.go_back_to("26.1.5")
-    assert snapshots.restored == [("before-docker-28", True)]
+    use(guard, "26.1.5")
+    assert snapshots.restored == ["before-docker-28"]
 
 
 def test_without_room_for_the_snapshot_the_data_stays_untouched(

@@ -14,6 +14,7 @@ from engine.lifecycle.stopping import StopSequence
 from engine.ports.guest_rules import GuestRules
 from engine.settings.store import SettingsStore
 from tests.unit.engine.sleepy import Sleepy
+from vm import last_spec
 from vm.backends.fake import FakeBackend
 from vm.directory import MachineDir
 from vm.errors import (
@@ -218,6 +219,24 @@ def test_restore_with_memory_and_without(sleepy: Bench) -> None:
     assert (backend.memory, backend.boots) == (1, 2)
     sleepy.snapshots.restore("one", cold=True)
     assert (backend.memory, backend.boots) == (3, 3)
+
+
+def test_the_memory_of_a_snapshot_resumes_with_its_image(sleepy: Bench) -> None:
+    """A start would use the newest one otherwise."""
+    images, directory = sleepy.machine.directory.home.images, sleepy.machine.directory
+    sleepy.machine.stop()
+    sleepy.spec = msgspec.structs.replace(SPEC, image=str(images / "older"))
+    sleepy.start()
+    sleepy.snapshots.create("one", memory=True)
+    sleepy.machine.stop()
+    sleepy.spec = msgspec.structs.replace(SPEC, image=str(images / "newer"))
+    sleepy.start()
+    sleepy.machine.stop()
+    sleepy.snapshots.restore("one")
+    kept = last_spec.read(directory)
+    assert kept is not None
+    assert kept.image == str(images / "older")
+    assert kept.disk_bytes == 0
 
 
 def test_a_paused_machine_is_saved_with_memory_and_runs_afterwards(sleepy: Bench) -> None:

@@ -12,16 +12,16 @@ from engine.guest.recipe import architecture, recipe_hash
 from engine.lifecycle.image_updates import ImageUpdates
 from engine.lifecycle.starting import StartSequence
 from engine.messages.engine import STEP_ANSWER
-from engine.settings.store import SettingsStore
+from engine.settings.store import SettingsStore, machine_spec
 from tests import small_image
-from tests.small_image import MANIFEST, RUNC
+from tests.small_image import DOCKER, MANIFEST, RUNC
 from vm import last_spec
 from vm.directory import MachineDir
-from vm.errors import BootFailed, Cancelled, EngineFailed, GalleyError
+from vm.errors import BootFailed, Cancelled, DiskFull, EngineFailed, GalleyError
 from vm.host.paths import Home, make_home
 from vm.lifecycle.steps import boot_step
 from vm.messages import Message
-from vm.types import MachineSpec, MachineState, Status
+from vm.types import MachineSpec, MachineState, Observation, Status
 
 BROKEN = EngineFailed(Message("engine.test", "dockerd does not answer."))
 
@@ -31,25 +31,46 @@ class Parts:
 
     def __init__(self, home: Home) -> None:
         self.directory = MachineDir.of(home)
-        self.backend = SimpleNamespace(features=SimpleNamespace(image_format="qemu"))
+        self.suspended = False
+        self.backend = SimpleNamespace(
+            features=SimpleNamespace(image_format="qemu"), suspends=self, observe=self.observe
+        )
+        self.answered: Callable[[], None] = lambda: None
         self.status = Status(MachineState.STOPPED, backend="qemu")
         self.kept = ()
+        self.spec: MachineSpec | None = None
         self.booted: list[str] = []
         self.stops: list[bool] = []
+        self.full = False
+        self.made: list[str] = []
         self.fails: Callable[[Path], GalleyError | None] = lambda image: None
         self.answers_first = False
 
     def start(self, prepare: Any, repair: bool = False) -> None:
         spec: MachineSpec = prepare(self, lambda text: None)
         self.booted.append(spec.image)
+        self.spec = spec
         last_spec.keep(self.directory, spec)
         error = self.fails(Path(spec.image))
+        if error is None or self.answers_first:
+            self.answered()
         done = boot_step(STEP_ANSWER.text(), None if error and not self.answers_first else 0.1)
         self.status = msgspec.structs.replace(self.status, boot=(done,))
         if error is not None:
             raise error
 
     restart = start
+
+    def observe(self, directory: MachineDir) -> Observation:
+        return Observation(MachineState.RUNNING, spec=self.spec)
+
+    def is_suspended(self, directory: MachineDir) -> bool:
+        return self.suspended
+
+    def create_before_boot(self, name: str) -> None:
+        if self.full:
+            raise DiskFull(Message("disk.test", "There is no room."))
+        self.made.append(name)
 
     def stop(self, *, at_once: bool) -> None:
         self.stops.append(at_once)
@@ -84,7 +105,7 @@ def updates(home: Home) -> ImageUpdates:
 @pytest.fixture
 def sequence(home: Home, parts: Parts, updates: ImageUpdates) -> StartSequence:
     part, settings = cast(Any, parts), SettingsStore(home)
-    return StartSequence(
+    made = StartSequence(
         image_updates=updates,
         settings=settings,
         machine=part,
@@ -93,16 +114,19 @@ def sequence(home: Home, parts: Parts, updates: ImageUpdates) -> StartSequence:
         configuring=part,
         snapshots=part,
     )
+    parts.answered = made.answered
+    return made
 
 
-def add(home: Home, day: int) -> str:
+def add(home: Home, day: int, engine: str = "26.1.5+dfsg1-9") -> str:
+    docker = msgspec.structs.replace(DOCKER, version=engine)
     runc = msgspec.structs.replace(RUNC, sha256=f"{day:02}" * 32)
     manifest = msgspec.structs.replace(
         MANIFEST,
         arch=architecture(),
         recipe=recipe_hash(),
         date=f"2026-11-{day:02}T08:00:00Z",
-        packages={**MANIFEST.packages, "runc": runc},
+        packages={"docker.io": docker, "runc": runc},
     )
     return str(small_image.add_to(home.images, manifest))
 
@@ -152,6 +176,40 @@ def test_an_image_is_not_to_blame_when_the_one_before_fails_too(
     assert parts.booted[3:] == [newer]
 
 
+def test_a_machine_that_was_adopted_proves_its_image(
+    home: Home, parts: Parts, sequence: StartSequence
+) -> None:
+    """Its start was another process's. A later start that fails does not go back then."""
+    add(home, 1)
+    sequence.start()
+    newer = add(home, 2)
+    parts.spec = machine_spec(SettingsStore(home), newer)
+    sequence.answered()
+    parts.fails = lambda image: BROKEN
+    with pytest.raises(EngineFailed):
+        sequence.start()
+    assert parts.booted[1:] == [newer]
+
+
+def test_without_room_for_a_snapshot_the_older_engine_starts(
+    home: Home, parts: Parts, sequence: StartSequence, updates: ImageUpdates
+) -> None:
+    older = add(home, 1)
+    sequence.start()
+    parts.directory.data_disk.write_bytes(b"data")
+    sequence.start()
+    newer = add(home, 2, "28.5.1-1")
+    parts.full = True
+    sequence.start()
+    assert parts.booted == [older, older, older]
+    (problem,) = updates.images.problems("2026-11-01T08:00:00Z")
+    assert problem.code == "image.postponed"
+    parts.full = False
+    sequence.start()
+    assert parts.booted[3:] == [newer]
+    assert parts.made == ["before-docker-28"]
+
+
 @pytest.mark.parametrize("error", [Cancelled(Message("", "Enough.")), BROKEN])
 def test_a_start_that_is_cancelled_or_fails_after_the_answer_does_not_go_back(
     home: Home, parts: Parts, sequence: StartSequence, error: GalleyError
@@ -185,10 +243,11 @@ def test_a_suspended_machine_resumes_with_its_image(
     older = add(home, 1)
     sequence.start()
     newer = add(home, 2)
-    parts.status = msgspec.structs.replace(parts.status, resumable=True)
+    parts.suspended = True
     sequence.start()
     sequence.start(repair=True)
-    assert parts.booted == [older, older, newer]
+    sequence.restart()
+    assert parts.booted == [older, older, newer, newer]
 
 
 def test_a_backend_without_images_starts_without_one(parts: Parts, sequence: StartSequence) -> None:
