@@ -1,5 +1,6 @@
 """Newer images of the guest, as a user meets them: fetched, used, and left again when they fail."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -41,8 +42,9 @@ def galley(tmp_path: Path, images: Path) -> Iterator[Galley]:
     galley.remove()
 
 
-def add_newer(images: Path, days: int, broken: bool = False) -> Path:
-    """The same image, as if it had been built with the packages of some days later."""
+def add_newer(images: Path, days: int, *, broken: bool = False, engine: str = "") -> Path:
+    """The same image, as if it had been built with the packages of some days later. `engine`: the
+    version that its package of dockerd has by the manifest."""
     (old,) = (path for path in image.find(images) if path.is_symlink())
     manifest = image.read_manifest(old)
     made = images / "new"
@@ -52,10 +54,12 @@ def add_newer(images: Path, days: int, broken: bool = False) -> Path:
             file.write(POWERS_OFF)
     date = datetime.fromisoformat(manifest.date) + timedelta(days=days)
     runc = msgspec.structs.replace(manifest.packages["runc"], sha256=f"{days:064}")
+    docker = manifest.packages["docker.io"]
+    docker = msgspec.structs.replace(docker, version=engine or docker.version)
     changed = msgspec.structs.replace(
         manifest,
         date=date.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        packages={**manifest.packages, "runc": runc},
+        packages={**manifest.packages, "docker.io": docker, "runc": runc},
         parts=tuple(image.describe(made / part.name) for part in manifest.parts),
     )
     image.write_manifest(made, changed)
@@ -97,6 +101,28 @@ def test_a_new_image_is_used_at_the_next_cold_start_and_left_when_it_does_not_wo
     assert galley.status()["problems"] == []
     kept = galley.docker("run", "--rm", "-v", "kept:/kept", IMAGE, "cat", "/kept/file")
     assert kept.stdout == b"first\n"
+
+
+def test_data_goes_back_with_an_engine_of_a_newer_major_version_that_never_answers(
+    galley: Galley, images: Path
+) -> None:
+    galley.start()
+    galley.load_image()
+    galley.docker("run", "-v", "kept:/kept", IMAGE, "sh", "-c", "echo first > /kept/file")
+    first = used(galley)
+    add_newer(images, 1, broken=True, engine="99.0.1-1")
+    galley.run("restart")
+    assert used(galley) == first
+    assert [problem["code"] for problem in galley.status()["problems"]] == ["image.went_back"]
+    (snapshot,) = json.loads(galley.run("snapshot", "list", "--json").stdout)
+    assert snapshot["name"] == "before-docker-99"
+    log = galley.log_tail()
+    assert "Docker 99.0.1 never answered: restoring before-docker-99" in log
+    kept = galley.docker("run", "--rm", "-v", "kept:/kept", IMAGE, "cat", "/kept/file")
+    assert kept.stdout == b"first\n"
+    galley.run("stop")
+    galley.start()
+    assert used(galley) == first
 
 
 def test_a_first_start_fetches_its_image_from_a_feed(tmp_path: Path, images: Path) -> None:
