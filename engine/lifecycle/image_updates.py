@@ -12,10 +12,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
+from engine.guest.build import find_current
 from engine.guest.recipe import Channel
 from engine.images import check
 from engine.images.check import Report
 from engine.images.guest_images import GuestImages
+from engine.images.versions import sort_key
 from engine.lifecycle.image_origin import origin_of
 from engine.messages.image import IMAGE_OLD, IMAGE_UPDATES_CANCELLED
 from engine.settings.store import SettingsStore
@@ -30,8 +34,17 @@ from vm.messages import Text
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(days=1)
+AGAIN = timedelta(hours=4)  # after a check or an update that failed
+PATIENCE = timedelta(days=3)  # without a check before that is a problem: a laptop may be offline
 CLOSING = 5.0  # seconds that a download or a build may take to end
 PERIOD = 3600.0  # seconds between two looks at the clock; the first one is after the same time
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why the last check or update failed. `since`: the last one before it that did not."""
+
+    problem: Problem
+    since: datetime
 
 
 class ImageUpdates:
@@ -45,6 +58,8 @@ class ImageUpdates:
         self._directory = MachineDir.of(home)
         self._status: ImageStatus | None = None
         self._stamp: tuple[object, ...] = ()
+        self._tried: datetime | None = None
+        self._failure: Failure | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="image-updates", daemon=True)
 
@@ -93,20 +108,27 @@ class ImageUpdates:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """An image that was rejected, and one that is older than its user wants."""
+        """An image that was rejected, one that is older than its user wants, and why there has been
+        no check for days."""
         status = self.status
-        if status is None:
-            return ()
-        return (*self.images.problems(status.date), *self._age_problem())
+        rejected = self.images.problems(status.date) if status is not None else ()
+        return (*rejected, *self._age_problem(), *self._check_problem())
 
     def _age_problem(self) -> tuple[Problem, ...]:
         status, limit = self.status, self._settings.current().image_warn_after
         if status is None or not limit:
             return ()
-        age = datetime.now(UTC) - datetime.fromisoformat(status.date)
-        if age <= timedelta(days=limit):
+        now, most = datetime.now(UTC), timedelta(days=limit)
+        age = now - datetime.fromisoformat(status.date)
+        if age <= most or _is_newest(status, now, most):
             return ()
         return (HostError(IMAGE_OLD, days=age.days, retry=Retry.NO).to_problem(),)
+
+    def _check_problem(self) -> tuple[Problem, ...]:
+        failure = self._failure
+        if failure is None or self._settings.current().image_updates == "never":
+            return ()
+        return (failure.problem,) if datetime.now(UTC) - failure.since >= PATIENCE else ()
 
     @property
     def is_waiting(self) -> bool:
@@ -119,6 +141,7 @@ class ImageUpdates:
 
     def refresh(self) -> None:
         """Another process has checked, or has added an image."""
+        self._failure = None
         self._changed()
 
     def get(self, progress: Callable[[Text], None]) -> Path:
@@ -132,15 +155,36 @@ class ImageUpdates:
         manifest = None if used is None else _manifest(used)
         if policy == "never" or manifest is None or not self._is_due(manifest, now):
             return
+        try:
+            self._update(manifest, now, gets=policy == "automatic")
+        except Cancelled:
+            raise
+        except GalleyError as error:
+            since = self._failure.since if self._failure else self._last_check(now)
+            self._failure = Failure(error.to_problem(), since)
+            raise
+        else:
+            self._failure = None
+        finally:
+            self._tried = now
+        self._changed()
+
+    def _update(self, manifest: Manifest, now: datetime, *, gets: bool) -> None:
         origin = origin_of(self._home, self._settings)
         previous = check.load(self._home.image_check)
         report = origin.check(manifest, now, self._progress, previous)
         check.save(report, self._home.image_check)
         log.info("%d packages are newer, %d CVEs", len(report.updates), len(report.cves))
-        if report.updates and policy == "automatic":
+        if report.updates and gets and not self._is_here(report):
             made = origin.get(self._home.images, now, self._progress)
             log.info("the next cold start uses the image %s", made.name)
-        self._changed()
+
+    def _is_here(self, report: Report) -> bool:
+        """Whether an image has all that is newer: one that waits for a cold start, or that did not
+        work."""
+        channel = Channel(self._settings.current().channel)
+        found = map(_manifest, find_current(self._home.images, channel))
+        return any(manifest is not None and _has_all(manifest, report) for manifest in found)
 
     def _run(self) -> None:
         while not self._closed.wait(PERIOD):
@@ -150,13 +194,22 @@ class ImageUpdates:
                 return
             except GalleyError as error:
                 log.warning("no update of the image: %s %s", error.summary, error.details)
+                self._changed()
 
     def _is_due(self, manifest: Manifest, now: datetime) -> bool:
         """Not where the clock went back: the last check would be in the future."""
+        if self._tried is not None:
+            if timedelta() <= now - self._tried < (AGAIN if self._failure else EVERY):
+                return False
+            if self._failure:
+                return True
         report = self._report(manifest)
-        if report is None:
-            return True
-        return not timedelta() <= now - datetime.fromisoformat(report.checked) < EVERY
+        return report is None or not _is_within(report.checked, now, EVERY)
+
+    def _last_check(self, now: datetime) -> datetime:
+        """`now` without one, or where it is in the future."""
+        report = check.load(self._home.image_check)
+        return now if report is None else min(datetime.fromisoformat(report.checked), now)
 
     def _report(self, manifest: Manifest) -> Report | None:
         report = check.load(self._home.image_check)
@@ -178,6 +231,25 @@ def _changed_at(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def _is_within(date: str, now: datetime, span: timedelta) -> bool:
+    return timedelta() <= now - datetime.fromisoformat(date) < span
+
+
+def _is_newest(status: ImageStatus, now: datetime, span: timedelta) -> bool:
+    """Whether a check within `span` has found nothing newer."""
+    return bool(status.checked) and not status.updates and _is_within(status.checked, now, span)
+
+
+def _has_all(manifest: Manifest, report: Report) -> bool:
+    if report.source == "feed":
+        return all(update.source == manifest.directory_name for update in report.updates)
+    return all(
+        (package := manifest.packages.get(update.package)) is not None
+        and sort_key(package.version) >= sort_key(update.available)
+        for update in report.updates
+    )
 
 
 def _manifest(path: Path) -> Manifest | None:

@@ -6,9 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.images import check
+from engine.images.check import Update, report_of
 from engine.images.feed import INDEX
 from engine.images.publish import publish
-from engine.lifecycle.image_updates import EVERY, ImageUpdates
+from engine.lifecycle.image_updates import AGAIN, EVERY, ImageUpdates
+from engine.messages.image import IMAGE_OLD
 from engine.settings.store import SettingsStore
 from tests import small_image
 from tests.unit.engine.images.current import CURRENT, LATER, ignore
@@ -42,6 +45,11 @@ class Scene:
         fixes = {LATER.directory_name: ("CVE-2026-1", "CVE-2026-2")}
         publish([self.newer], self.feed, serial, now, progress=ignore, fixes=fixes)
         self.signer.sign(self.feed / INDEX)
+
+    def publish_index(self, serial: int, now: datetime) -> None:
+        """Without the file of the image."""
+        self.publish(serial, now)
+        (self.feed / f"{LATER.directory_name}.galley-image").unlink()
 
     def run_with(self, image: Path) -> None:
         spec = MachineSpec(cpus=1, memory_bytes=1 << 30, disk_bytes=1 << 30, image=str(image))
@@ -146,3 +154,99 @@ def test_an_old_image_is_a_problem(scene: Scene, limit: str, reports: bool) -> N
 
 def test_a_first_image_comes_from_the_feed(scene: Scene) -> None:
     assert scene.updates.get(ignore).name == LATER.directory_name
+
+
+@pytest.mark.parametrize("is_rejected", [False, True])
+def test_an_image_that_is_here_is_not_fetched_again(scene: Scene, is_rejected: bool) -> None:
+    scene.updates.look(NOW)
+    newer = scene.home.images / LATER.directory_name
+    if is_rejected:
+        reason = HostError(IMAGE_OLD, days=1).to_problem()
+        scene.updates.images.reject(newer, reason, scene.used)
+    # A fetch would find the image damaged, and download it again.
+    (newer / "vmlinux").write_bytes(b"")
+    scene.publish_index(2, NOW + EVERY)
+    scene.updates.look(NOW + EVERY)
+    assert scene.updates.problems == scene.updates.images.problems
+
+
+def test_an_image_with_the_newest_packages_is_not_built_again(scene: Scene) -> None:
+    runc = LATER.packages["runc"]
+    small_image.add_to(scene.home.images, LATER)
+    update = Update("runc", "1:2.3-4", runc.version, "runc")
+    report = report_of(CURRENT, NOW, "apt", [update])
+    assert scene.updates._is_here(report)
+    newest = msgspec.structs.replace(update, available="1:2.3-6")
+    assert not scene.updates._is_here(msgspec.structs.replace(report, updates=(newest,)))
+    other = msgspec.structs.replace(update, package="libc6")
+    assert not scene.updates._is_here(msgspec.structs.replace(report, updates=(update, other)))
+
+
+def fail(scene: Scene, now: datetime) -> None:
+    (scene.feed / INDEX).unlink(missing_ok=True)
+    with pytest.raises(HostError):
+        scene.updates.look(now)
+
+
+def test_failed_checks_are_a_problem_after_three_days(scene: Scene) -> None:
+    scene.settings.set("image_updates", "ask")
+    now = datetime.now(UTC)
+    scene.publish(2, now - timedelta(days=3))
+    scene.updates.look(now - timedelta(days=3))
+    fail(scene, now - timedelta(days=1))
+    (problem,) = scene.updates.problems
+    assert problem.code == "download.not_read"
+    scene.settings.set("image_updates", "never")
+    assert scene.updates.problems == ()
+    scene.settings.set("image_updates", "ask")
+    scene.publish(3, now)
+    scene.updates.look(now)
+    assert scene.updates.problems == ()
+
+
+def test_failed_checks_are_no_problem_before(scene: Scene) -> None:
+    now = datetime.now(UTC)
+    fail(scene, now - timedelta(days=2))
+    fail(scene, now - timedelta(days=1))
+    assert scene.updates.problems == ()
+    fail(scene, now)
+    assert scene.updates.problems == ()
+
+
+def test_a_check_by_another_process_ends_the_problem(scene: Scene) -> None:
+    fail(scene, datetime.now(UTC) - timedelta(days=4))
+    assert scene.updates.problems
+    scene.updates.refresh()
+    assert scene.updates.problems == ()
+
+
+def test_a_failed_check_is_repeated_after_four_hours(scene: Scene) -> None:
+    fail(scene, NOW)
+    scene.updates.look(NOW + AGAIN - timedelta(minutes=1))
+    fail(scene, NOW + AGAIN)
+
+
+def test_a_failed_download_is_repeated_after_four_hours(scene: Scene) -> None:
+    file = scene.feed / f"{LATER.directory_name}.galley-image"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1])
+    with pytest.raises(HostError):
+        scene.updates.look(NOW)
+    file.write_bytes(content)
+    scene.updates.look(NOW + AGAIN)
+    assert (scene.home.images / LATER.directory_name).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("ago", "updates", "reports"), [(6, (), False), (7, (), True), (6, ("runc",), True)]
+)
+def test_an_old_image_without_newer_packages_is_no_problem(
+    scene: Scene, ago: int, updates: tuple[str, ...], reports: bool
+) -> None:
+    old = msgspec.structs.replace(CURRENT, date="2025-01-01T00:00:00Z", packages={})
+    scene.run_with(small_image.add_to(scene.home.images, old))
+    scene.settings.set("image_warn_after", "7")
+    checked = datetime.now(UTC) - timedelta(days=ago, minutes=1)
+    newer = [Update(name, "1", "2", name) for name in updates]
+    check.save(report_of(old, checked, "apt", newer), scene.home.image_check)
+    assert [problem.code for problem in scene.updates.problems] == ["image.old"] * reports
