@@ -10,6 +10,7 @@ cancelled leaves nothing. Next: `recipe.py`, `packages.py`, `rootfs.py`.
 """
 
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from vm.messages import Text
 
 __all__ = ["Channel", "build", "build_anew", "find_current", "recipe_hash"]
 
+PERIOD = 0.25  # seconds between two reports of a program that runs
 EPOCH = "1735689600"  # the time of every file in the image
 # Our programs.
 OWN = ("relay", "events", "keeper", "ports", "listeners", "sealed", "handover", "flows")
@@ -76,7 +78,8 @@ def build(
     """The directory of a verified image of the current recipe below `destination`; built when
     there is none, or when those are damaged.
 
-    Raises HostError (ToolMissing, DiskFull) with the last lines of the failed command.
+    Raises HostError (ToolMissing, DiskFull) with the last lines of the failed command, and what
+    `progress` raises.
     """
     found = _find_sound(destination, channel, arch, progress)
     if found is not None:
@@ -129,8 +132,7 @@ def _make_parts(
     work: Path, made: Path, channel: Channel, arch: str, progress: Callable[[Text], None]
 ) -> None:
     suite = recipe.SUITES[channel]
-    progress(RECIPE_UNPACK.text(suite=suite))
-    tar, installed = _unpack(work, suite, arch)
+    tar, installed = _unpack(work, suite, arch, progress)
     with PackageTree(tar) as tree:
         progress(RECIPE_KERNEL.text())
         version, modules = rootfs.load_modules(tree)
@@ -143,14 +145,14 @@ def _make_parts(
         usr = work / "usr"
         usr.mkdir(mode=0o755)
         release = rootfs.os_release(suite, channel)
-        own = {name: _compile(recipe.FILES / "source" / f"{name}.c", work, arch) for name in OWN}
-        own["sftp_line.so"] = _compile(recipe.FILES / "source" / "sftp_line.c", work, arch, SHARED)
+        own = _compile_own(work, arch, progress)
+        progress(RECIPE_FILES.text())
         own["events.ko"] = event_module.build(vmlinux, modules.values(), work, arch)
+        progress(RECIPE_FILES.text())
         rootfs.stage_root(tree, modules, version, arch, release, usr, own)
         (made / image.CERTIFICATES).write_bytes(rootfs.certificates(tree))
     tar.unlink()
-    progress(RECIPE_ROOT.text())
-    _make_root(work / "root.erofs", usr, made / "root.qcow2")
+    _make_root(work / "root.erofs", usr, made / "root.qcow2", progress)
     parts = tuple(image.describe(made / name) for name in PARTS)
     image.write_manifest(
         made,
@@ -169,10 +171,22 @@ def _make_parts(
     )
 
 
-def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, packages.Installed]:
+def _unpack(
+    work: Path, suite: str, arch: str, progress: Callable[[Text], None]
+) -> tuple[Path, packages.Installed]:
     """The unpacked packages as a tar, and what they are. Runs none of their code."""
     tar = work / "packages.tar"
     lines: list[str] = []
+    progress(RECIPE_UNPACK.text(suite=suite))
+    told = time.monotonic()
+
+    def on_line(line: str) -> None:
+        nonlocal told
+        lines.append(line)
+        if time.monotonic() - told >= PERIOD:
+            progress(RECIPE_UNPACK.text(suite=suite))
+            told = time.monotonic()
+
     dump = process.run(["apt-config", "dump"])
     options = sources.apt_options(dump.stdout.decode(errors="replace").splitlines())
     argv = [
@@ -187,7 +201,7 @@ def _unpack(work: Path, suite: str, arch: str) -> tuple[Path, packages.Installed
         str(tar),
         *sources.mirror_lines(sources.read_sources(), suite),
     ]
-    done = process.stream(argv, lines.append, env={"SOURCE_DATE_EPOCH": EPOCH})
+    done = process.stream(argv, on_line, env={"SOURCE_DATE_EPOCH": EPOCH})
     if not done.ok:
         raise _unpack_failed(suite, done)
     return tar, packages.read(lines)
@@ -211,7 +225,18 @@ def _unpack_failed(suite: str, done: process.Completed) -> HostError:
     return HostError(message, details=done.tail())
 
 
-def _compile(source: Path, work: Path, arch: str, flags: tuple[str, ...] = STATIC) -> bytes:
+def _compile_own(work: Path, arch: str, progress: Callable[[Text], None]) -> dict[str, bytes]:
+    """Our programs and libraries by name."""
+    flags = {**dict.fromkeys(OWN, STATIC), "sftp_line": SHARED}
+    own: dict[str, bytes] = {}
+    for name, flag in flags.items():
+        progress(RECIPE_FILES.text())
+        made = f"{name}.so" if flag is SHARED else name
+        own[made] = _compile(recipe.FILES / "source" / f"{name}.c", work, arch, flag)
+    return own
+
+
+def _compile(source: Path, work: Path, arch: str, flags: tuple[str, ...]) -> bytes:
     made = work / source.stem
     flags = ("-O2", "-s", "-Wl,--build-id=none", *flags)
     done = process.run([recipe.compiler(arch), *flags, "-o", str(made), str(source)])
@@ -222,7 +247,7 @@ def _compile(source: Path, work: Path, arch: str, flags: tuple[str, ...] = STATI
     return made.read_bytes()
 
 
-def _make_root(erofs: Path, usr: Path, target: Path) -> None:
+def _make_root(erofs: Path, usr: Path, target: Path, progress: Callable[[Text], None]) -> None:
     """An uncompressed erofs in a compressed disk image, so that QEMU decompresses it. That would
     cost a guest with an emulated CPU a tenth of its start, and 30 MiB of memory.
     """
@@ -232,6 +257,7 @@ def _make_root(erofs: Path, usr: Path, target: Path) -> None:
         ["mkfs.erofs", "--quiet", *own, str(erofs), str(usr)],
         ["qemu-img", "convert", "-f", "raw", *compressed, str(erofs), str(target)],
     ):
+        progress(RECIPE_ROOT.text())
         done = process.run(argv)
         if not done.ok:
             raise HostError(RECIPE_NO_ROOT, details=done.tail())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.guest.not_written import not_written
 from engine.messages.image import IMAGE_WAITING
 from vm.host.lock import FileLock
 from vm.messages import Text
@@ -18,15 +19,27 @@ PERIOD = 0.5  # seconds between two reports of the one that waits
 
 @contextmanager
 def only_one(images: Path, progress: Callable[[Text], None]) -> Iterator[None]:
-    """`images` is created. Raises OSError, and what `progress` raises while it waits."""
+    """`images` is created. Raises HostError (DiskFull) for an OSError, also for one of the block,
+    and what `progress` raises while it waits."""
+    try:
+        with _locked(images, progress):
+            for prefix in (BUILDS, IMPORTS):
+                for left in images.glob(f"{prefix}*"):
+                    shutil.rmtree(left, ignore_errors=True)
+            yield
+    except TimeoutError:  # an OSError, but `progress` raises it: the deadline of a start's step
+        raise
+    except OSError as error:
+        raise not_written(images, error) from error
+
+
+@contextmanager
+def _locked(images: Path, progress: Callable[[Text], None]) -> Iterator[None]:
     images.mkdir(parents=True, exist_ok=True)
     lock = FileLock(images / LOCK)
     while not lock.acquire(timeout=PERIOD):
         progress(IMAGE_WAITING.text())
     try:
-        for prefix in (BUILDS, IMPORTS):
-            for left in images.glob(f"{prefix}*"):
-                shutil.rmtree(left, ignore_errors=True)
         yield
     finally:
         lock.release()

@@ -160,7 +160,7 @@ class Apt:
         self, wanted: Mapping[str, str], progress: Callable[[Text], None]
     ) -> dict[str, str]:
         """The changelogs of packages in these versions, by source, as far as they can be fetched
-        within a minute. The end of one may be cut off.
+        within a minute. The end of one may be cut off. Raises HostError (DiskFull).
         """
         packages = [
             f"{name}={version}"
@@ -178,12 +178,17 @@ class Apt:
                     COMMAND_TIMED_OUT, command=argv[0], seconds=CHANGELOGS_SECONDS
                 )
 
-        with tempfile.TemporaryDirectory(dir=self._root) as folder:
-            # apt downloads to TMPDIR first, and leaves that behind when it is ended.
-            env = {**self._env, "TMPDIR": folder}
-            with suppress(process.TimedOut):
-                process.stream([*argv, *packages], on_line, env=env, cwd=Path(folder))
-            return {file.stem: _beginning(file) for file in Path(folder).glob("*.changelog")}
+        try:
+            with tempfile.TemporaryDirectory(dir=self._root) as folder:
+                # apt downloads to TMPDIR first, and leaves that behind when it is ended.
+                env = {**self._env, "TMPDIR": folder}
+                with suppress(process.TimedOut):
+                    process.stream([*argv, *packages], on_line, env=env, cwd=Path(folder))
+                return {file.stem: _beginning(file) for file in Path(folder).glob("*.changelog")}
+        except TimeoutError:  # of `progress`: the deadline of a start's step
+            raise
+        except OSError as error:
+            raise unusable(self._root, error) from error
 
     def _update_failed(self, done: process.Completed) -> HostError:
         output = done.stdout.decode(errors="replace").splitlines()

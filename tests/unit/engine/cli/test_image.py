@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.guest.images_lock import LOCK
 from engine.images.feed import INDEX
 from tests import small_image
 from tests.unit.engine.cli.conftest import Galley
@@ -99,6 +100,18 @@ def test_an_image_is_exported_and_imported(
     refused = galley("image", "import", str(file))
     assert refused.returncode != 0
     assert "ends too early" in refused.stderr
+
+
+def test_an_import_into_a_folder_that_cannot_be_written(
+    galley: Galley, home: Home, used: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.galley-image"
+    galley("image", "export", str(file))
+    (home.images / LOCK).unlink(missing_ok=True)
+    (home.images / LOCK).mkdir()
+    refused = galley("image", "import", str(file))
+    assert refused.returncode != 0
+    assert f"{home.images} cannot be written" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Building an image, with the steps that need a network replaced."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -12,11 +13,12 @@ from engine.guest.recipe import Channel, architecture, recipe_hash
 from tests import small_image
 from tests.small_image import MANIFEST, RUNC
 from vm import image
-from vm.errors import HostError
+from vm.errors import Cancelled, HostError
 from vm.host import process
 from vm.host.process import Completed
 from vm.image import Manifest
 from vm.messages import Message, Text
+from vm.messages.machine import START_CANCELLED
 
 
 @pytest.fixture
@@ -150,3 +152,45 @@ def test_a_second_build_waits_and_finds_the_image(steps: list[Path], tmp_path: P
     assert "Waiting for another download or build" in told[0].english
     assert made.name == manifest_now().directory_name
     assert not steps
+
+
+class CancelsAt:
+    """A progress that cancels at its `number`-th report."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, _text: Text) -> None:
+        self.left -= 1
+        if not self.left:
+            raise Cancelled(START_CANCELLED)
+
+
+def test_a_build_is_cancelled_while_packages_are_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "mmdebstrap"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nwhile echo line; do :; done\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(Cancelled):
+        build_anew(tmp_path / "images", progress=CancelsAt(3))
+    assert images_in(tmp_path / "images") == []
+
+
+def test_a_build_is_cancelled_between_two_programs(tmp_path: Path) -> None:
+    with pytest.raises(Cancelled):
+        building._compile_own(tmp_path, architecture(), CancelsAt(2))
+    assert [path.name for path in tmp_path.iterdir()] == [building.OWN[0]]
+
+
+def test_a_build_is_cancelled_between_the_tools_for_the_root(tmp_path: Path) -> None:
+    usr = tmp_path / "usr"
+    usr.mkdir()
+    (usr / "file").write_text("content")
+    with pytest.raises(Cancelled):
+        building._make_root(tmp_path / "erofs", usr, tmp_path / "qcow2", CancelsAt(2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["erofs", "usr"]
+    building._make_root(tmp_path / "erofs", usr, tmp_path / "qcow2", lambda text: None)
+    assert (tmp_path / "qcow2").is_file()

@@ -1,5 +1,6 @@
 """What apt in a root of its own reads of a local repository, and its errors."""
 
+import shutil
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from tests.debian_repository import (
     repack,
     write,
 )
-from vm.errors import Cancelled, HostError, Retry, ToolMissing
+from vm.errors import Cancelled, HomeUnusable, HostError, Retry, ToolMissing
 from vm.messages import Message, Text
 from vm.messages.machine import START_CANCELLED
 
@@ -284,3 +285,20 @@ def test_without_apt_the_error_names_it(tmp_path: Path, monkeypatch: pytest.Monk
         kept_apt(tmp_path / "apt", SUITE, ARCH, ["deb file:/x trixie main"]),
     ):
         pass
+
+
+def test_changelogs_that_cannot_be_stored_are_an_error(tmp_path: Path) -> None:
+    apt = Apt(tmp_path / "apt", SUITE, ARCH, ["deb http://127.0.0.1:9 x y"])
+    shutil.rmtree(tmp_path / "apt")
+    with pytest.raises(HomeUnusable):
+        apt.changelogs({"tool": "1"}, ignore)
+
+
+def test_the_deadline_of_a_step_is_no_failed_write(tmp_path: Path, repository: Repository) -> None:
+    apt = updated(tmp_path, repository.line)
+
+    def late(_text: Text) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        apt.changelogs({"tool": "1:2-3+b1"}, late)
