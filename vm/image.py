@@ -128,8 +128,12 @@ def find(images: Path) -> tuple[Path, ...]:
     """The complete images below a directory, newest first. None is verified yet."""
     if not images.is_dir():
         return ()
-    found = [child for child in images.iterdir() if (child / MANIFEST).is_file()]
-    return tuple(sorted(found, key=lambda child: (child / MANIFEST).stat().st_mtime, reverse=True))
+    found: list[tuple[float, Path]] = []
+    for child in images.iterdir():
+        with suppress(FileNotFoundError):  # another process may remove it now
+            if (child / MANIFEST).is_file():
+                found.append(((child / MANIFEST).stat().st_mtime, child))
+    return tuple(child for _mtime, child in sorted(found, reverse=True))
 
 
 def read_manifest(image: Path) -> Manifest:

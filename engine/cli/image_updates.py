@@ -27,7 +27,7 @@ from engine.settings.store import SettingsStore
 from vm import image as images
 from vm import last_spec
 from vm.directory import MachineDir
-from vm.errors import ImageDamaged
+from vm.errors import GalleyError, ImageDamaged
 from vm.host.paths import Home, find_home, make_home
 from vm.types import MachineState
 
@@ -98,6 +98,7 @@ def fetch(address: str, key: str | None) -> None:
     with image_progress() as progress:
         origin = feed_origin(home, settings, address, key or settings.load().image_feed_signer)
         path = origin.get(home.images, datetime.now(UTC), progress)
+    _refresh()
     say(str(path))
 
 
@@ -110,6 +111,7 @@ def import_image(file: Path) -> None:
     home = make_home(find_home())
     with image_progress() as progress, only_one(home.images, progress):
         path = import_file(file, home.images, progress)
+    _refresh()
     say(str(path))
 
 
@@ -204,10 +206,20 @@ def _refresh() -> None:
             client.call("image.refresh")
 
 
+def _is_suspended() -> bool:
+    """Whether the next start goes on with the image that the machine has."""
+    home = find_home()
+    try:
+        suspends = reach.chosen_backend(home).suspends
+    except GalleyError:  # a computer without QEMU: the next start says so
+        return False
+    return suspends is not None and suspends.is_suspended(MachineDir.of(home))
+
+
 def _use(path: Path, now: bool) -> None:
     client = reach.running_supervisor()
     if client is None:
-        say("The next start uses it.")
+        say("The next cold start uses it." if _is_suspended() else "The next start uses it.")
         return
     with client:
         client.call("image.refresh")

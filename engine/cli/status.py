@@ -207,6 +207,8 @@ def _image(image: ImageStatus) -> str:
     """How old its packages are, and what is known of newer ones."""
     age = (datetime.now(UTC) - datetime.fromisoformat(image.date)).days
     words = f"{image.channel}, packages of {image.date[:10]} ({counted(max(age, 0), 'day')} old)"
+    if image.checked:
+        words = f"{words}, checked on {image.checked[:10]}"
     if image.waiting:
         return f"{words}; the next cold start uses those of {image.waiting[:10]}"
     if image.updates:

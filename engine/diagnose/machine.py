@@ -1,8 +1,12 @@
 """Checks of the virtual machine: its backend, accelerator, start, image and clock."""
 
 import time
+from itertools import chain
+from pathlib import Path
 
 from engine.diagnose.facts import Check, Facts
+from engine.guest.build import find_current
+from engine.guest.recipe import Channel
 from engine.messages.diagnose import (
     DIAGNOSE_CLOCK_AHEAD,
     DIAGNOSE_CLOCK_BEHIND,
@@ -60,13 +64,26 @@ def _check_starts(facts: Facts) -> Problem | None:
 STARTS = Check("The machine starts from a boot checkpoint", _is_explained, _check_starts)
 
 
+def _image(facts: Facts) -> Path | None:
+    """The image in use, else the one that a start would use, else any, which may be damaged."""
+    used = facts.status.image if facts.status is not None else None
+    if used is not None and (facts.home.images / used.name).is_dir():
+        return facts.home.images / used.name
+    channel = Channel(facts.settings.channel) if facts.settings is not None else Channel.STABLE
+    images = facts.home.images
+    return next(chain(find_current(images, channel), find(images)), None)
+
+
 def _has_image(facts: Facts) -> bool:
-    return bool(find(facts.home.images))
+    return _image(facts) is not None
 
 
 def _check_image(facts: Facts) -> Problem | None:
+    path = _image(facts)
+    if path is None:  # it was removed meanwhile
+        return None
     try:
-        verify(find(facts.home.images)[0])
+        verify(path)
     except ImageDamaged as damage:
         return damage.to_problem()
     return None

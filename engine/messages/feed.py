@@ -101,7 +101,7 @@ EXPORTED_TRAILING = Message("exported.trailing", "something follows its end")
 
 FEED_EXPIRED = Message(
     "feed.expired",
-    "The image feed {address} has expired on {date}.",
+    "The image feed {address} expired on {date}.",
     "Check the date of this computer. If it is right, the feed has to be published again.",
 )
 FEED_FROM_FUTURE = Message(

@@ -95,6 +95,22 @@ def test_images_are_found_newest_first(made: Path) -> None:
     assert image.find(images / "absent") == ()
 
 
+def test_an_image_that_is_removed_meanwhile_is_not_found(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = shutil.copytree(made, made.parent / "two")
+    is_file = Path.is_file
+
+    def removed_after(path: Path) -> bool:
+        found = is_file(path)
+        if path.parent == made:
+            shutil.rmtree(made)
+        return found
+
+    monkeypatch.setattr(Path, "is_file", removed_after)
+    assert image.find(made.parent) == (kept,)
+
+
 @pytest.mark.parametrize("changed", ["version", "arch", "sha256"])
 def test_the_package_set_follows_names_versions_and_digests(made: Path, changed: str) -> None:
     manifest = image.read_manifest(made)

@@ -2,17 +2,25 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from engine.cli import image_updates, reach, status
+from engine.control.server import ControlServer
 from engine.guest.images_lock import LOCK
 from engine.images.feed import INDEX
+from engine.settings.store import SettingsStore
+from engine.types import ImageStatus
 from tests import small_image
 from tests.unit.engine.cli.conftest import Galley
+from tests.unit.engine.control.scripted import ScriptedEngine
 from tests.unit.engine.images.current import CURRENT, LATER, OTHER_ARCH
 from tests.unit.engine.images.signer import Signer
+from tests.unit.engine.sleepy import Sleepy
+from vm.directory import MachineDir
 from vm.host.paths import Home
 
 
@@ -147,3 +155,50 @@ def test_without_an_image_the_command_says_how_to_get_one(
     assert done.returncode != 0
     assert "There is no guest image yet." in done.stderr
     assert "galley start" in done.stderr
+
+
+def test_a_suspended_machine_uses_a_new_image_after_a_cold_start(
+    home: Home, used: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend = Sleepy()
+    monkeypatch.setattr(reach, "chosen_backend", lambda home: backend)
+    image_updates._use(used, now=False)
+    assert capsys.readouterr().out == "The next start uses it.\n"
+    MachineDir.of(home).suspended.mkdir(parents=True)
+    image_updates._use(used, now=False)
+    assert capsys.readouterr().out == "The next cold start uses it.\n"
+
+
+def test_the_supervisor_learns_of_an_added_image(
+    galley: Galley, home: Home, feed: Path, used: Path, tmp_path: Path
+) -> None:
+    key = json.loads(galley("settings", "get", "image_feed_signer", "--json").stdout)["value"]
+    file = tmp_path / "one.galley-image"
+    galley("image", "export", str(file), "--image", str(used))
+    engine = ScriptedEngine()
+    server = ControlServer(home, engine, SettingsStore(home), end=lambda: None)
+    server.open()
+    try:
+        for words in (("fetch", "--from", str(feed), "--key", key), ("import", str(file))):
+            done = galley("image", *words)
+            assert done.returncode == 0, done.stderr
+            assert engine.calls.pop() == "image.refresh"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "(1 day old)"),
+        ({"checked": "2026-11-30T12:00:00Z"}, "(1 day old), checked on 2026-11-30"),
+        (
+            {"checked": "2026-11-30T12:00:00Z", "updates": 1, "cves": ("CVE-2026-1",)},
+            "(1 day old), checked on 2026-11-30; 1 newer package, 1 CVE fixed: galley image update",
+        ),
+    ],
+)
+def test_the_status_says_when_an_image_was_checked(change: dict[str, object], words: str) -> None:
+    date = (datetime.now(UTC) - timedelta(days=1, hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    seen = msgspec.structs.replace(ImageStatus("name", "stable", "26.1.5", date), **change)
+    assert status._image(seen) == f"stable, packages of {date[:10]} {words}"

@@ -1,6 +1,7 @@
 """Each check detects its fault, and a check that raises does not stop the others."""
 
 import datetime
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,9 @@ from engine.diagnose.facts import Check, Facts
 from engine.diagnose.run import CHECKS, Outcome, gathered, run_checks
 from engine.dockercli.context import endpoint
 from engine.settings.store import SettingsStore
-from engine.types import EngineHealth, EngineStatus, PublishedPort
+from engine.types import EngineHealth, EngineStatus, ImageStatus, PublishedPort
+from tests import small_image
+from tests.unit.engine.images.current import CURRENT, LATER
 from vm.backends.fake import FakeBackend
 from vm.capabilities import Explains
 from vm.directory import MachineDir
@@ -20,6 +23,7 @@ from vm.errors import MachineError, PortInUse, Problem
 from vm.guest.protocol import Guest
 from vm.host.paths import Home
 from vm.host.process import Completed
+from vm.image import MANIFEST
 from vm.messages import Message
 from vm.types import Accelerator, Forward, MachineState, Observation, Status
 
@@ -156,6 +160,21 @@ def test_a_damaged_image_is_reported(home: Home) -> None:
     (home.images / "one" / "manifest.json").write_text("{}")
     assert machine.IMAGE.applies(Facts(home))
     assert machine.IMAGE.check(Facts(home))
+
+
+def test_the_image_in_use_is_checked_else_the_one_of_the_next_start(home: Home) -> None:
+    used, newer = (small_image.add_to(home.images, each) for each in (CURRENT, LATER))
+    os.utime(used / MANIFEST, (1, 1))
+    (newer / "vmlinux").write_bytes(b"")
+    in_use = ImageStatus(used.name, CURRENT.channel, "26.1.5", CURRENT.date)
+    facts = Facts(home, status=msgspec.structs.replace(status(home), image=in_use))
+    assert machine.IMAGE.check(facts) is None
+    assert machine.IMAGE.check(Facts(home))
+    os.utime(used / MANIFEST)
+    os.utime(newer / MANIFEST, (1, 1))
+    assert machine.IMAGE.check(Facts(home))
+    (used / "vmlinux").write_bytes(b"")
+    assert machine.IMAGE.check(facts)
 
 
 @pytest.fixture
