@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from desktop.context import AppContext, DestructivePrompt
 from desktop.i18n import messages
-from desktop.i18n.text import tr
+from desktop.i18n.text import listing, tr
 from desktop.session.link import EngineRequest
 from desktop.session.tasks import Task
 from vm.errors import Problem
 from vm.messages import Text
+from vm.types import MachineState
 
 RESET_WORD = "reset"  # what has to be typed
 
@@ -50,12 +51,25 @@ def replace_supervisor(app: AppContext) -> Task:
     return app.tasks.start(title, work, lambda _none: app.link.retry())
 
 
-def update_image(app: AppContext) -> Task:
-    """Download or build the newest image; the next cold start uses it, what runs is not touched.
-    If a newer image is there already, restart with it."""
+def waits_for_restart(app: AppContext) -> bool:
+    """Whether a newer guest image is there, which the engine does not use yet."""
     status = app.link.status
-    if status is not None and status.image is not None and status.image.waiting:
-        return restart(app)
+    return status is not None and status.image is not None and bool(status.image.waiting)
+
+
+def update_title(app: AppContext) -> str:
+    """What `update_image` does."""
+    if waits_for_restart(app):
+        return tr("Restart with the new image")
+    return tr("Update the guest image")
+
+
+def update_image(app: AppContext) -> Task | None:
+    """Download or build the newest image; the next cold start uses it, what runs is not touched.
+    If a newer image is there already, restart with it; that asks first if containers may run, and
+    returns None then."""
+    if waits_for_restart(app):
+        return _restart_with_image(app)
     home = app.link.home
 
     def work(task: Task) -> None:
@@ -76,6 +90,32 @@ def update_image(app: AppContext) -> Task:
                 client.call("image.refresh")
 
     return app.tasks.start(tr("Update the guest image"), work)
+
+
+def _restart_with_image(app: AppContext) -> Task | None:
+    """Asks first, unless it is known that no container runs."""
+    store, is_ours = app.stores.containers, app.connection.is_ours
+    running = [row.name for row in store.rows.values() if row.state.is_up] if is_ours else []
+    if _is_off(app) or (is_ours and store.is_loaded and not running):
+        return restart(app)
+    loses = tr("Running containers are stopped.")
+    if running:
+        loses = tr("Running, and stopped first: {names}.", names=listing(running))
+    prompt = DestructivePrompt(
+        tr("Restart with the new image?"),
+        loses,
+        tr("Images, containers and volumes are kept."),
+        tr("Restart"),
+    )
+    app.window.confirm(prompt, lambda: restart(app))
+    return None
+
+
+def _is_off(app: AppContext) -> bool:
+    """Whether the machine holds nothing that a restart ends."""
+    status = app.link.status
+    off = (MachineState.ABSENT, MachineState.STOPPED)
+    return status is not None and status.machine.state in off and not status.machine.resumable
 
 
 def reset(app: AppContext, started: Callable[[Task], object]) -> None:

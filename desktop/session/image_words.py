@@ -13,6 +13,11 @@ def image_age(image: ImageStatus) -> str:
     return f"{image.channel} · {image.date[:10]} ({age})"
 
 
+def image_checked(image: ImageStatus) -> str:
+    """When newer packages were looked for; empty if they never were."""
+    return tr("Checked on {date}.", date=image.checked[:10]) if image.checked else ""
+
+
 def image_news(image: ImageStatus) -> str:
     """A sentence; empty if nothing newer is known."""
     if image.waiting:

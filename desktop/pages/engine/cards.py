@@ -11,7 +11,7 @@ from desktop.i18n import messages
 from desktop.i18n.text import moment, seconds, size, tip, tr
 from desktop.session.connection import Connection
 from desktop.session.engine_state import runs_on
-from desktop.session.image_words import image_age, image_news
+from desktop.session.image_words import image_age, image_checked, image_news
 from desktop.session.link import Link
 from desktop.theme.theme import Theme
 from desktop.widgets.basics import button, column, label, row
@@ -74,7 +74,7 @@ class StartCard(Card):
 class ReachCard(Card):
     """The engine's endpoint, version, system and guest image."""
 
-    def __init__(self, update: Do) -> None:
+    def __init__(self, update: Do, update_title: Callable[[], str]) -> None:
         super().__init__(tr("Connection"))
         self.socket = CopyLine(tr("Socket"))
         self.context = CopyLine(tr("Context"))
@@ -83,7 +83,8 @@ class ReachCard(Card):
         self.system = CopyLine(tr("System"))
         self.image = CopyLine(tr("Guest image"))
         self.news = label("", "secondary")
-        self.update_image = button(tr("Update the guest image"), update, "link")
+        self._update_title = update_title
+        self.update_image = button(update_title(), update, "link")
         self.reason = label("", "secondary", wrap=True, select=True)
         self.box.setSpacing(2)
         self.box.addWidget(self.heading)
@@ -109,7 +110,10 @@ class ReachCard(Card):
         self.system.say(_system_words(info))
         image = status.image if status else None
         self.image.say(image_age(image) if image else "")
+        self.image.setToolTip(tip(image_checked(image) if image else ""))
         self.news.setText(image_news(image) if image else "")
+        self.update_image.setText(self._update_title())
+        self.update_image.setAccessibleName(self._update_title())
         self.update_image.setVisible(bool(self.news.text()))
         self._show_backend(status)
 

@@ -43,7 +43,7 @@ class EnginePage(Page):
         for one in (self.start, self.restart, self.stop):
             self.header.addWidget(one)
         self.start_card = StartCard(app.theme)
-        self.reach = ReachCard(lambda: engine.update_image(app))
+        self.reach = ReachCard(lambda: engine.update_image(app), lambda: engine.update_title(app))
         self.memory = Gauge(tr("Memory"))
         self.cpu = Gauge(tr("CPU"))
         self.disk = DiskCard(self._count, self._free())

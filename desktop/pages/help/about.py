@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from desktop.actions import engine
 from desktop.context import AppContext
 from desktop.i18n.text import tr
-from desktop.session.image_words import image_age, image_news
+from desktop.session.image_words import image_age, image_checked, image_news
 from desktop.session.tasks import Task
 from desktop.widgets.basics import button, card, column, holder, label, row, scrolled
 from desktop.widgets.copy_line import CopyLine
@@ -72,7 +72,7 @@ class AboutView(QWidget):
         version = tr("Docker {version} · API {api}", version=health.version, api=health.api)
         self.lines["engine"].say(version if health.reachable else "")
         image = status.image
-        about = (image_age(image), image_news(image)) if image else ()
+        about = (image_age(image), image_news(image), image_checked(image)) if image else ()
         self.lines["image"].say(" · ".join(filter(None, about)))
         accelerator = machine.accelerator
         parts = [machine.backend, accelerator.name if accelerator else ""]

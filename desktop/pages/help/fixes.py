@@ -30,7 +30,7 @@ def fix_for(app: AppContext, result: "Result") -> Fix | None:
     if result.title == docker.CLIENT.title:
         return _context_fix(app, problem)
     if result.title == machine.IMAGE_AGE.title:
-        return tr("Update the guest image"), partial(engine.update_image, app)
+        return engine.update_title(app), partial(engine.update_image, app)
     if result.title == host.AUTOSTART.title:
         return tr("Open the settings"), partial(_go, app, "settings")
     return _fix_by_kind(app, problem.kind)
@@ -45,7 +45,9 @@ def _fix_by_kind(app: AppContext, kind: str) -> Fix | None:
         case "EngineUnreachable" | "EngineFailed" | "GuestUnreachable" | "MachineError":
             return tr("Restart the engine"), partial(engine.restart, app)
         case "ImageDamaged":
-            return tr("Get the image again"), partial(engine.update_image, app)
+            waits = engine.waits_for_restart(app)
+            title = engine.update_title(app) if waits else tr("Get the image again")
+            return title, partial(engine.update_image, app)
         case "NotEnough" | "SettingsError" | "PortInUse":
             return tr("Open the settings"), partial(_go, app, "settings")
         case "DiskFull":
