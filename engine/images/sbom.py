@@ -337,7 +337,7 @@ def _spdx_package(spdx_id: str, component: Component) -> _SpdxPackage:
         name=component.name,
         download_location="NOASSERTION",
         files_analyzed=False,
-        primary_package_purpose=component.kind.upper(),
+        primary_package_purpose=component.kind.upper().replace("-", "_"),
         supplier=f"Organization: {component.supplier}" if component.supplier else "NOASSERTION",
         version_info=component.version,
         license_declared=component.license,

@@ -256,7 +256,7 @@ def test_spdx_names_the_source_package_and_the_purpose() -> None:
     document = json.loads(to_spdx(image_bill(BIG)))
     found = {each["name"]: each for each in document["packages"]}
     assert found["libstdc++6"]["sourceInfo"] == "built from gcc-14 14.2.0-19"
-    assert found["galley-image-stable-amd64"]["primaryPackagePurpose"] == "OPERATING-SYSTEM"
+    assert found["galley-image-stable-amd64"]["primaryPackagePurpose"] == "OPERATING_SYSTEM"
     assert document["creationInfo"]["created"] == MANIFEST.date
 
 
