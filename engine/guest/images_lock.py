@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.guest.not_written import not_written
+from engine.guest.writing import writing
 from engine.messages.image import IMAGE_WAITING
 from vm.host.lock import FileLock
 from vm.messages import Text
@@ -21,16 +21,11 @@ PERIOD = 0.5  # seconds between two reports of the one that waits
 def only_one(images: Path, progress: Callable[[Text], None]) -> Iterator[None]:
     """`images` is created. Raises HostError (DiskFull) for an OSError, also for one of the block,
     and what `progress` raises while it waits."""
-    try:
-        with _locked(images, progress):
-            for prefix in (BUILDS, IMPORTS):
-                for left in images.glob(f"{prefix}*"):
-                    shutil.rmtree(left, ignore_errors=True)
-            yield
-    except TimeoutError:  # an OSError, but `progress` raises it: the deadline of a start's step
-        raise
-    except OSError as error:
-        raise not_written(images, error) from error
+    with writing(images), _locked(images, progress):
+        for prefix in (BUILDS, IMPORTS):
+            for left in images.glob(f"{prefix}*"):
+                shutil.rmtree(left, ignore_errors=True)
+        yield
 
 
 @contextmanager

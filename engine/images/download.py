@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+from engine.guest.writing import writing
 from engine.images.address import shown
 from engine.images.meter import PERIOD, Meter
-from engine.images.room import check_room, not_written
+from engine.images.room import check_room
 from engine.images.source import FAILURES, Access, Source, explain, open_at
 from engine.messages.feed import (
     DOWNLOAD_CUT_OFF,
@@ -67,7 +68,7 @@ def fetch_file(
     """
     part = target.with_name(target.name + PART)
     meter = Meter(progress, lambda done: DOWNLOAD_RUNNING.text(done=done, total=size))
-    try:
+    with writing(part):
         resumed = _kept_bytes(target, part, size)
         check_room(target.parent, size - resumed)
         found = _complete(address, part, size, meter, access or Access())
@@ -78,8 +79,6 @@ def fetch_file(
             part.unlink()
             raise HostError(DOWNLOAD_OTHER_CONTENT, address=shown(address))
         part.replace(target)
-    except OSError as error:
-        raise not_written(part, error) from error
 
 
 def _kept_bytes(target: Path, part: Path, size: int) -> int:

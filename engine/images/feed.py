@@ -17,11 +17,11 @@ from typing import Annotated
 import msgspec
 
 from engine.guest.images_lock import only_one
+from engine.guest.writing import writing
 from engine.images import minisign
 from engine.images.address import check, join, shown
 from engine.images.download import fetch_bytes, fetch_file
 from engine.images.minisign import PublicKey
-from engine.images.room import not_written
 from engine.images.source import Access
 from engine.images.transfer import EXTENSION, import_file
 from engine.json_input import UNREADABLE
@@ -140,14 +140,11 @@ class Feed:
 
         Raises ImageDamaged, DiskFull, HostError, and what `progress` raises.
         """
-        try:
-            with only_one(images, progress):
-                found = _find(wanted, images) or self._fetch(wanted, images, progress)
-                for old in images.glob(f"{FETCHES}*"):  # of images before this one, too
-                    shutil.rmtree(old, ignore_errors=True)
-                return found
-        except OSError as error:
-            raise not_written(images / wanted.directory_name, error) from error
+        with writing(images / wanted.directory_name), only_one(images, progress):
+            found = _find(wanted, images) or self._fetch(wanted, images, progress)
+            for old in images.glob(f"{FETCHES}*"):  # of images before this one, too
+                shutil.rmtree(old, ignore_errors=True)
+            return found
 
     def _fetch(self, wanted: FeedImage, images: Path, progress: Callable[[Text], None]) -> Path:
         folder = images / f"{FETCHES}{wanted.sha256[:16]}"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from engine.guest.writing import not_written
 from engine.images.feed import INDEX, FeedImage, Index
-from engine.images.room import not_written
 from engine.images.transfer import EXTENSION, export
 from vm.host.paths import write_atomic
 from vm.image import describe, read_manifest

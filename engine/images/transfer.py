@@ -23,8 +23,9 @@ import msgspec
 from engine.guest.build import PARTS
 from engine.guest.images_lock import IMPORTS
 from engine.guest.recipe import Channel, architecture, recipe_hash
+from engine.guest.writing import writing
 from engine.images.meter import Meter
-from engine.images.room import check_room, not_written
+from engine.images.room import check_room
 from engine.json_input import UNREADABLE
 from engine.messages.feed import (
     EXPORTED_BAD_LIST,
@@ -75,7 +76,7 @@ def export(image: Path, file: Path, progress: Callable[[Text], None]) -> None:
     total = sum(member.size for member in members)
     meter = Meter(progress, lambda done: IMAGE_EXPORTING.text(done=done, total=total))
     meter.tick()
-    try:
+    with writing(file):
         check_room(file.parent, total)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=file.parent) as work:
             made = Path(work, "made")
@@ -88,8 +89,6 @@ def export(image: Path, file: Path, progress: Callable[[Text], None]) -> None:
                 os.fsync(out.fileno())
             made.replace(file)
         sync_directory(file.parent)
-    except OSError as error:
-        raise not_written(file, error) from error
 
 
 def _pack(image: Path, member: Part, packed: gzip.GzipFile, meter: Meter) -> None:
@@ -135,10 +134,8 @@ def import_file(
         _check_fit(file, manifest, any_recipe)
         if check is not None:
             check(manifest)
-        try:
+        with writing(images / manifest.directory_name):
             return _unpack(archive, manifest, data, images, progress)
-        except OSError as error:
-            raise not_written(images / manifest.directory_name, error) from error
 
 
 def _unpack(

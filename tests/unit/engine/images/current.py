@@ -19,3 +19,8 @@ OTHER_ARCH = "amd64" if architecture() == "arm64" else "arm64"
 
 def ignore(text: Text) -> None:
     """A progress that shows nothing."""
+
+
+def late(text: Text) -> None:
+    """A progress at the deadline of a start's step."""
+    raise TimeoutError

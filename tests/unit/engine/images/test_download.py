@@ -15,7 +15,7 @@ from engine.images.address import check, join
 from engine.images.download import fetch_bytes, fetch_file
 from engine.images.source import Access
 from tests.authorities import Authority
-from tests.unit.engine.images.current import ignore
+from tests.unit.engine.images.current import ignore, late
 from tests.unit.engine.images.server import DIRECT, Behaviour, Site, serve
 from vm.errors import Cancelled, DiskFull, GalleyError, HostError, Retry, SettingsError
 from vm.messages import Message, Text
@@ -94,6 +94,11 @@ def test_a_cancelled_download_is_resumed(site: Site, tmp_path: Path) -> None:
     fetch(site, target)
     assert target.read_bytes() == DATA
     assert site.sent == len(DATA) - kept
+
+
+def test_the_deadline_of_a_step_is_no_failed_write(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(TimeoutError):
+        fetch_file(f"{site.address}/image", tmp_path / "image", len(DATA), SHA256, late, DIRECT)
 
 
 @pytest.mark.parametrize("how", [Behaviour(ranges=False), Behaviour(shift=1)])

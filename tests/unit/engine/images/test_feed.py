@@ -12,7 +12,7 @@ from engine.images.feed import INDEX, Feed, FeedImage, Index, check_newer, newes
 from engine.images.publish import publish
 from tests import small_image
 from tests.small_image import MANIFEST
-from tests.unit.engine.images.current import CURRENT, LATER, OTHER_ARCH, ignore
+from tests.unit.engine.images.current import CURRENT, LATER, OTHER_ARCH, ignore, late
 from tests.unit.engine.images.server import Behaviour, Site, serve
 from tests.unit.engine.images.signer import Signer
 from vm import image
@@ -179,6 +179,12 @@ def test_a_waiting_fetch_is_cancelled(feed: Feed, latest: FeedImage, images: Pat
     images.mkdir()
     with FileLock(images / ".lock"), pytest.raises(Cancelled, match="Waiting for another"):
         feed.fetch(latest, images, cancel)
+
+
+def test_the_deadline_of_a_step_ends_a_fetch(feed: Feed, latest: FeedImage, images: Path) -> None:
+    images.mkdir()
+    with FileLock(images / ".lock"), pytest.raises(TimeoutError):
+        feed.fetch(latest, images, late)
 
 
 def test_an_image_other_than_the_listed_one_is_refused(

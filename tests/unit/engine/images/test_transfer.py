@@ -1,5 +1,6 @@
 """Exports and imports of images: the same bytes, hostile files, nothing left behind."""
 
+import errno
 import gzip
 import io
 import os
@@ -11,10 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.guest.writing import writing
 from engine.images import transfer
 from engine.images.transfer import MANIFEST_LARGEST, PIECE, export, import_file
 from tests import small_image
-from tests.unit.engine.images.current import CURRENT, LATER, OTHER_ARCH, ignore
+from tests.unit.engine.images.current import CURRENT, LATER, OTHER_ARCH, ignore, late
 from vm import image
 from vm.errors import Cancelled, DiskFull, GalleyError, HostError, ImageDamaged
 from vm.host import sparse
@@ -149,6 +151,20 @@ def test_a_cancelled_import_leaves_nothing(
     with pytest.raises(Cancelled):
         import_file(file, images, cancel)
     assert list(images.iterdir()) == []
+
+
+def test_the_deadline_of_a_step_is_no_failed_write(file: Path, made: Path, images: Path) -> None:
+    with pytest.raises(TimeoutError):
+        export(made, file, late)
+    with pytest.raises(TimeoutError):
+        import_file(file, images, late)
+    assert list(images.iterdir()) == []
+
+
+def test_a_share_that_does_not_answer_is_a_failed_write(tmp_path: Path) -> None:
+    with pytest.raises(HostError) as caught, writing(tmp_path / "file"):
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+    assert caught.value.code == "transfer.not_written"
 
 
 def test_zeros_of_an_imported_image_take_no_space(
