@@ -30,10 +30,11 @@ from engine.messages.image import (
 from vm.errors import DiskFull, HostError, Retry
 from vm.host import process
 from vm.host.lock import FileLock
-from vm.host.paths import unusable
+from vm.host.paths import unusable, write_atomic
 from vm.messages import Text
 from vm.messages.host import COMMAND_TIMED_OUT, DISK_FULL
 
+CONFIG = "apt.conf"
 CHANGELOG_BYTES = 16 << 20  # of one changelog that is read; the kernel's has half of it
 CHANGELOGS_SECONDS = 60.0  # for all of them
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -110,11 +111,12 @@ class Apt:
                 (root / folder).mkdir(parents=True, exist_ok=True)
             (root / "state/status").touch()
             (root / "etc/sources.list").write_text("\n".join([*lines, ""]))
-            (root / "apt.conf").write_text("\n".join([*config, ""]))
         except OSError as error:
             raise unusable(root, error) from error
+        # Readable by its user alone: a proxy's address may have a password.
+        write_atomic(root / CONFIG, "\n".join([*config, ""]).encode())
         # The messages that are told apart below are those without a translation.
-        self._env = {"APT_CONFIG": str(root / "apt.conf"), "LC_ALL": "C"}
+        self._env = {"APT_CONFIG": str(root / CONFIG), "LC_ALL": "C"}
 
     def update(self, progress: Callable[[Text], None]) -> str:
         """Fetch and check the package lists; returns a digest of their signed Release files, which
@@ -212,7 +214,8 @@ def kept_apt(root: Path, suite: str, arch: str, lines: Sequence[str]) -> Iterato
     computer's apt. A later check fetches only what has changed.
 
     The lists of one stable suite take 21 MB, and apt's cache of them, which is removed at the end,
-    43 MB. A second caller waits for the first. Raises HostError (ToolMissing).
+    43 MB. So is the configuration: a proxy's password may be in it. A second caller waits for the
+    first. Raises HostError (ToolMissing).
     """
     process.find_tool("apt-config", CHECK_NO_APT)
     dump = process.run(["apt-config", "dump"]).stdout.decode(errors="replace").splitlines()
@@ -225,8 +228,9 @@ def kept_apt(root: Path, suite: str, arch: str, lines: Sequence[str]) -> Iterato
     try:
         yield Apt(root, suite, arch, lines, sources.apt_options(dump))
     finally:
-        with suppress(OSError):
-            (root / "cache" / "pkgcache.bin").unlink()
+        for left in (root / CONFIG, root / "cache" / "pkgcache.bin"):
+            with suppress(OSError):
+                left.unlink()
         lock.release()
 
 

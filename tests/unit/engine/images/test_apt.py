@@ -244,6 +244,21 @@ def test_the_lists_are_kept_and_the_cache_is_not(repository: Repository, tmp_pat
     assert root.stat().st_mode & 0o777 == 0o700
 
 
+def test_the_configuration_is_private_and_goes(repository: Repository, tmp_path: Path) -> None:
+    """It has the password of the computer's apt proxy. An earlier Galley left a readable one."""
+    file = tmp_path / "kept" / "apt.conf"
+    file.parent.mkdir()
+    file.write_text("an old one")
+    file.chmod(0o644)
+    with kept_apt(file.parent, SUITE, ARCH, [repository.line]):
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert "Dir::State" in file.read_text()
+    assert not file.exists()
+    with pytest.raises(HostError), kept_apt(file.parent, SUITE, ARCH, ()):
+        pass
+    assert not file.exists()
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(repository: Repository, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
