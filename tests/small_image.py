@@ -24,7 +24,12 @@ MANIFEST = Manifest(
     packages={"docker.io": DOCKER, "runc": RUNC},
     parts=(),
 )
-CONTENT = {"vmlinux": b"kernel" * 1000, "root.qcow2": b"root" * 1000}
+CONTENT = {
+    "vmlinux": b"kernel" * 1000,
+    "initramfs": b"init" * 10,
+    "root.qcow2": b"root" * 1000,
+    "certificates.pem": b"none",
+}
 
 
 def make_in(folder: Path, manifest: Manifest = MANIFEST) -> Path:

@@ -178,7 +178,7 @@ def _decode(file: Path, data: bytes) -> Manifest:
 def _check_fit(file: Path, manifest: Manifest, any_recipe: bool) -> None:
     """Channel, architecture and recipe are in the directory's name, so each is checked."""
     names = [part.name for part in manifest.parts]
-    if len(set(names)) < len(names) or not set(names) <= set(PARTS):
+    if sorted(names) != sorted(PARTS):
         raise _unsound(file, EXPORTED_BAD_LIST)
     if any(part.size < 0 for part in manifest.parts):
         raise _unsound(file, EXPORTED_BAD_LIST)

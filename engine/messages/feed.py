@@ -79,7 +79,7 @@ DOWNLOAD_TOO_SLOW = Message(
     "Try again: a download of an image continues where it ended.",
 )
 
-EXPORTED_BAD_LIST = Message("exported.bad_list", "its manifest lists parts that images do not have")
+EXPORTED_BAD_LIST = Message("exported.bad_list", "its manifest lists other parts than images have")
 EXPORTED_BAD_NAME = Message("exported.bad_name", "its manifest has the {name} {value}")
 EXPORTED_CUT_OFF = Message("exported.cut_off", "it ends too early")
 EXPORTED_DAMAGED = Message(

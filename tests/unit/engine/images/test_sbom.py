@@ -73,7 +73,9 @@ def test_an_image_consists_of_packages_programs_and_files(tmp_path: Path) -> Non
         (Kind.LIBRARY, "runc", "1:2.3-4"),
         (Kind.APPLICATION, "galley-guest", "abc"),
         (Kind.FILE, "vmlinux", ""),
+        (Kind.FILE, "initramfs", ""),
         (Kind.FILE, "root.qcow2", ""),
+        (Kind.FILE, "certificates.pem", ""),
     ]
     digests = {each.name: each.sha256 for each in bill.components}
     assert digests["docker.io"] == DOCKER.sha256

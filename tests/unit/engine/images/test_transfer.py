@@ -24,6 +24,7 @@ from vm.image import FORMAT, MANIFEST, Manifest, Part
 from vm.messages import Message, Text
 
 type Member = tuple[tarfile.TarInfo, bytes]
+TOTAL = sum(map(len, small_image.CONTENT.values()))
 BIG = os.urandom(3 << 20)
 
 
@@ -57,6 +58,11 @@ def pack(file: Path, content: list[Member], form: int = tarfile.USTAR_FORMAT) ->
     with tarfile.open(file, "w:gz", format=form) as tar:
         for info, data in content:
             tar.addfile(info, io.BytesIO(data))
+
+
+def altered_manifest(file: Path, **changes: object) -> None:
+    manifest = msgspec.json.decode(members(file)[0][1], type=Manifest)
+    with_manifest(file, msgspec.structs.replace(manifest, **changes))
 
 
 def with_manifest(file: Path, manifest: Manifest | bytes) -> None:
@@ -114,7 +120,7 @@ def test_tar_reads_an_export(file: Path, made: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     subprocess.run(["tar", "-xzf", file, "-C", tmp_path / "out"], check=True)
     assert content(tmp_path / "out") == content(made)
-    assert [info.name for info, _ in members(file)] == [MANIFEST, "vmlinux", "root.qcow2"]
+    assert [info.name for info, _ in members(file)] == [MANIFEST, *small_image.CONTENT]
     assert all(info.uid == info.mtime == 0 for info, _ in members(file))
 
 
@@ -144,8 +150,8 @@ def test_a_cancelled_import_leaves_nothing(
     monkeypatch.setattr("engine.images.meter.PERIOD", 0)
 
     def cancel(text: Text) -> None:
-        if text.values["done"] == 10_000:
-            assert list(images.glob("*/image/root.qcow2"))
+        if text.values["done"] == TOTAL:
+            assert list(images.glob("*/image/certificates.pem"))
             raise Cancelled(Message("", "cancelled"))
 
     with pytest.raises(Cancelled):
@@ -179,7 +185,7 @@ def test_zeros_of_an_imported_image_take_no_space(
 
 
 def test_another_architecture_is_refused(file: Path, images: Path) -> None:
-    with_manifest(file, msgspec.structs.replace(CURRENT, arch=OTHER_ARCH))
+    altered_manifest(file, arch=OTHER_ARCH)
     error = refused(file, images)
     assert isinstance(error, HostError)
     assert error.code == "image.other_arch"
@@ -212,16 +218,17 @@ def test_a_manifest_that_does_not_decode_is_refused(file: Path, images: Path) ->
 
 
 def test_names_that_lead_elsewhere_are_refused(file: Path, images: Path) -> None:
-    part = Part("vmlinux", 1, "")
+    sound = msgspec.json.decode(members(file)[0][1], type=Manifest)
+    first, *rest = sound.parts
     for code, changes in (
         ("exported.bad_name", {"channel": "../../stable"}),
         ("exported.bad_name", {"recipe": "../../x"}),
-        ("exported.bad_list", {"parts": (Part("../vmlinux", 1, ""),)}),
-        ("exported.bad_list", {"parts": (Part(MANIFEST, 1, ""),)}),
-        ("exported.bad_list", {"parts": (part, part)}),
-        ("exported.bad_list", {"parts": (Part("vmlinux", -1, ""),)}),
+        ("exported.bad_list", {"parts": (Part("../vmlinux", 1, ""), *rest)}),
+        ("exported.bad_list", {"parts": (Part(MANIFEST, 1, ""), *rest)}),
+        ("exported.bad_list", {"parts": (first, *sound.parts)}),
+        ("exported.bad_list", {"parts": (Part("vmlinux", -1, ""), *rest)}),
     ):
-        with_manifest(file, msgspec.structs.replace(CURRENT, **changes))
+        with_manifest(file, msgspec.structs.replace(sound, **changes))
         with pytest.raises(ImageDamaged) as caught:
             import_file(file, images, ignore, any_recipe=True)
         found = caught.value.values["reason"]
@@ -230,15 +237,25 @@ def test_names_that_lead_elsewhere_are_refused(file: Path, images: Path) -> None
     assert not images.exists()
 
 
+def test_an_image_that_lacks_a_part_is_refused(file: Path, images: Path) -> None:
+    parts = tuple(Part(name, 1, "") for name in small_image.CONTENT)
+    for place in range(len(parts)):
+        some = (*parts[:place], *parts[place + 1 :])
+        altered_manifest(file, parts=some)
+        assert reason(file, images) == "exported.bad_list"
+    altered_manifest(file, parts=())
+    assert reason(file, images) == "exported.bad_list"
+
+
 def test_members_other_than_the_expected_ones_are_refused(file: Path, images: Path) -> None:
     sound = members(file)
     for place, name in ((0, "../manifest.json"), (1, "../x"), (1, "/x"), (2, "vmlinux")):
         pack(file, [(altered(info, name) if at == place else info, data)
                     for at, (info, data) in enumerate(sound)])  # fmt: skip
         assert reason(file, images) == "exported.other_member"
-    pack(file, [sound[0], sound[2], sound[1]])
+    pack(file, [sound[0], sound[2], sound[1], *sound[3:]])
     assert reason(file, images) == "exported.other_member"
-    pack(file, sound[:2])
+    pack(file, sound[:-1])
     assert reason(file, images) == "exported.no_tar"
     pack(file, [*sound, (altered(sound[1][0], "more"), sound[1][1])])
     assert reason(file, images) == "exported.trailing"
@@ -251,22 +268,22 @@ def altered(info: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
 
 
 def test_links_and_extended_headers_are_refused(file: Path, images: Path) -> None:
-    manifest, (info, data), rest = members(file)
+    manifest, (info, data), *rest = members(file)
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE):
         link = tarfile.TarInfo("vmlinux")
         link.type, link.linkname = kind, "../../secret"
-        pack(file, [manifest, (link, b""), rest])
+        pack(file, [manifest, (link, b""), *rest])
         assert reason(file, images) == "exported.not_regular"
     info.pax_headers = {"comment": "long" * 100_000}
-    pack(file, [manifest, (info, data), rest], tarfile.PAX_FORMAT)
+    pack(file, [manifest, (info, data), *rest], tarfile.PAX_FORMAT)
     assert reason(file, images) == "exported.other_member"
 
 
 def test_members_of_other_sizes_are_refused(file: Path, images: Path) -> None:
-    manifest, (info, data), rest = members(file)
+    manifest, (info, data), *rest = members(file)
     for other in (data + b"x", data[:-1], b""):
         info.size = len(other)
-        pack(file, [manifest, (info, other), rest])
+        pack(file, [manifest, (info, other), *rest])
         assert reason(file, images) == "exported.other_size"
     with_manifest(file, b" " * (MANIFEST_LARGEST + 1))
     assert reason(file, images) == "exported.too_large"
@@ -277,8 +294,8 @@ def test_members_of_other_sizes_are_refused(file: Path, images: Path) -> None:
 
 
 def test_a_changed_part_is_refused(file: Path, images: Path) -> None:
-    manifest, (info, data), rest = members(file)
-    pack(file, [manifest, (info, b"X" + data[1:]), rest])
+    manifest, (info, data), *rest = members(file)
+    pack(file, [manifest, (info, b"X" + data[1:]), *rest])
     assert reason(file, images) == "exported.member_changed"
 
 
