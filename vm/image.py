@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -29,10 +30,11 @@ MANIFEST = "manifest.json"
 CERTIFICATES = "certificates.pem"  # a part: those that the guest trusts, for the host to compare
 STAMP = "verified.json"
 ENGINES = ("docker-ce", "docker.io")  # the packages with dockerd
+_DATE = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"
 
 
-type Date = Annotated[str, msgspec.Meta(pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
-"""RFC 3339, in UTC."""
+type Date = Annotated[str, msgspec.Meta(pattern=_DATE)]
+"""RFC 3339, in UTC. See `check_date`."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ class Release(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class _Format(msgspec.Struct, frozen=True):
+class Format(msgspec.Struct, frozen=True):
     """What manifests of all formats have."""
 
     format: int
@@ -82,6 +84,9 @@ class Manifest(msgspec.Struct, frozen=True):
     releases: tuple[Release, ...]
     packages: dict[str, Package]  # by name
     parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        check_date(self.date)
 
     def part(self, name: str) -> Part | None:
         return next((part for part in self.parts if part.name == name), None)
@@ -124,6 +129,14 @@ class Fingerprint(msgspec.Struct, frozen=True):
         return cls(seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
 
 
+def check_date(date: Date) -> None:
+    """Raises ValueError for one that no calendar has: the type's pattern knows digits alone."""
+    try:
+        datetime.fromisoformat(date)
+    except ValueError as error:
+        raise ValueError(f"{date} is not a date") from error
+
+
 def find(images: Path) -> tuple[Path, ...]:
     """The complete images below a directory, newest first. None is verified yet."""
     if not images.is_dir():
@@ -141,7 +154,7 @@ def read_manifest(image: Path) -> Manifest:
     path = image / MANIFEST
     try:
         data = path.read_bytes()
-        found = msgspec.json.decode(data, type=_Format).format
+        found = msgspec.json.decode(data, type=Format).format
         if found == FORMAT:
             return msgspec.json.decode(data, type=Manifest)
     except (OSError, msgspec.DecodeError) as error:

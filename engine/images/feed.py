@@ -10,7 +10,7 @@ Next: `minisign.py`, `download.py`, `transfer.py`; `publish.py` makes one.
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from engine.images.address import check, join, shown
 from engine.images.download import fetch_bytes, fetch_file
 from engine.images.minisign import PublicKey
 from engine.images.source import Access
-from engine.images.transfer import EXTENSION, import_file
+from engine.images.transfer import EXTENSION, FUTURE, import_file
 from engine.json_input import UNREADABLE
 from engine.messages.feed import (
     FEED_EXPIRED,
@@ -38,20 +38,18 @@ from engine.messages.feed import (
 from vm.errors import HostError, ImageDamaged, Retry
 from vm.host.lock import FileLock
 from vm.host.paths import unusable, write_atomic
-from vm.image import Manifest, verify
+from vm.image import Date, Manifest, check_date, verify
 from vm.messages import Text
 
 FORMAT = 1
 INDEX, SIGNATURE = "index.json", "index.json.minisig"
 INDEX_LARGEST = 1 << 20  # bytes
 IMAGE_LARGEST = 4 << 30
-FUTURE = timedelta(days=1)  # that a computer's clock may be behind
 FETCHES = ".fetch-"  # folders of downloads that are not complete
 
 type _Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 type _FileName = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z", max_length=255)]
 type _Size = Annotated[int, msgspec.Meta(gt=0, le=IMAGE_LARGEST)]
-type _Date = Annotated[str, msgspec.Meta(pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
 type _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -63,11 +61,14 @@ class FeedImage(msgspec.Struct, frozen=True):
     arch: str
     recipe: str
     package_set: str
-    date: _Date
+    date: Date
     file: _FileName
     size: _Size
     sha256: _Digest
     fixes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_date(self.date)
 
     @property
     def directory_name(self) -> str:
@@ -174,9 +175,11 @@ class Feed:
         )
 
     def _check_times(self, index: Index, now: datetime) -> None:
+        dates = [datetime.fromisoformat(each.date) for each in index.images]
+        latest = max([index.created, *dates])
         for is_wrong, message, moment in (
             (index.expires < now, FEED_EXPIRED, index.expires),
-            (index.created > now + FUTURE, FEED_FROM_FUTURE, index.created),
+            (latest > now + FUTURE, FEED_FROM_FUTURE, latest),
         ):
             if is_wrong:
                 date = f"{moment:%Y-%m-%d}"

@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,6 +43,7 @@ from engine.messages.feed import (
     EXPORTED_TOO_LARGE,
     EXPORTED_TRAILING,
     IMAGE_EXPORTING,
+    IMAGE_FROM_FUTURE,
     IMAGE_IMPORTING,
     IMAGE_NEWER_FORMAT,
     IMAGE_OTHER_ARCH,
@@ -50,7 +52,7 @@ from engine.messages.feed import (
 from vm.errors import HostError, ImageDamaged, Retry
 from vm.host import sparse
 from vm.host.paths import sync_directory
-from vm.image import FORMAT, MANIFEST, Manifest, Part, damaged, settle, verify
+from vm.image import FORMAT, MANIFEST, Format, Manifest, Part, damaged, settle, verify
 from vm.messages import Message, Text
 from vm.messages.guest import IMAGE_OTHER_FORMAT
 
@@ -59,13 +61,8 @@ MANIFEST_LARGEST = 4 << 20  # bytes
 PIECE = 64 * sparse.BLOCK
 LEVEL = 6  # of gzip: most of an image is compressed already, and 9 saves nothing
 END = bytes(2 * tarfile.BLOCKSIZE)  # closes a tar
+FUTURE = timedelta(days=1)  # that a computer's clock may be behind
 _RECIPE = re.compile(r"[0-9a-f]{1,64}")
-
-
-class _Format(msgspec.Struct, frozen=True):
-    """What manifests of all formats have."""
-
-    format: int
 
 
 def export(image: Path, file: Path, progress: Callable[[Text], None]) -> None:
@@ -163,7 +160,7 @@ def _unpack(
 
 def _decode(file: Path, data: bytes) -> Manifest:
     try:
-        found = msgspec.json.decode(data, type=_Format).format
+        found = msgspec.json.decode(data, type=Format).format
         if found == FORMAT:
             return msgspec.json.decode(data, type=Manifest)
     except UNREADABLE as error:
@@ -203,6 +200,9 @@ def _check_fit(file: Path, manifest: Manifest, any_recipe: bool) -> None:
             expected=expected,
             retry=Retry.NO,
         )
+    # It would be the newest one, whatever follows it.
+    if datetime.fromisoformat(manifest.date) > datetime.now(UTC) + FUTURE:
+        raise HostError(IMAGE_FROM_FUTURE, file=file, date=manifest.date[:10], retry=Retry.NO)
 
 
 class _Archive:

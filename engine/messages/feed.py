@@ -148,6 +148,11 @@ FEED_UNREADABLE = Message(
 IMAGE_EXPORTING = Message(
     "image.exporting", "Exporting the guest image: {done:size} of {total:size}"
 )
+IMAGE_FROM_FUTURE = Message(
+    "image.from_future",
+    "The guest image in {file} is from the future: {date}.",
+    "Check the date of this computer.",
+)
 IMAGE_IMPORTING = Message(
     "image.importing", "Unpacking the guest image: {done:size} of {total:size}"
 )

@@ -42,6 +42,13 @@ def test_a_stamped_image_is_not_hashed_again(made: Path, monkeypatch: pytest.Mon
     image.verify(made)
 
 
+def test_a_date_that_no_calendar_has_is_damage(made: Path) -> None:
+    data = (made / MANIFEST).read_text()
+    (made / MANIFEST).write_text(data.replace("2026-11-28", "2026-99-99"))
+    with pytest.raises(ImageDamaged, match="2026-99-99"):
+        image.read_manifest(made)
+
+
 @pytest.mark.parametrize("stamped", [False, True])
 def test_a_changed_part_is_named(made: Path, stamped: bool) -> None:
     if stamped:

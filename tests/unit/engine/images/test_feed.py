@@ -257,6 +257,23 @@ def test_an_index_is_valid_for_its_time(feed: Feed) -> None:
     assert "date of this computer" in early.hint
 
 
+def test_an_image_from_the_future_is_refused(feed: Feed, publisher: Publisher) -> None:
+    """Later images could not replace it."""
+    index = publisher.publish(8)
+    later = [
+        msgspec.structs.replace(index.images[0], date=date)
+        for date in ("2026-12-01T12:00:00Z", "2026-12-01T12:00:01Z", "9999-01-01T00:00:00Z")
+    ]
+    publisher.write(msgspec.json.encode(msgspec.structs.replace(index, images=(later[0],))))
+    assert feed.index(NOW, ignore).serial == 8
+    for listed in later[1:]:
+        images = (*index.images, listed)
+        publisher.write(msgspec.json.encode(msgspec.structs.replace(index, images=images)))
+        error = refused(feed)
+        assert error.code == "feed.from_future"
+        assert listed.date[:10] in error.summary
+
+
 def test_an_index_of_a_newer_format_needs_a_newer_galley(feed: Feed, publisher: Publisher) -> None:
     publisher.write(b'{"format": 2, "other": []}')
     error = refused(feed)
@@ -268,16 +285,19 @@ def test_an_index_that_does_not_decode_is_refused(feed: Feed, publisher: Publish
     index = publisher.publish(8)
     one = index.images[0]
     wrong = [{"file": name} for name in ("", "..", "../x", "/x", "a/b", "a\\b", "C:x", ".x", "x\n")]
-    wrong += [{"sha256": "../x"}, {"date": "yesterday"}]
+    wrong += [{"sha256": "../x"}]
     bad = [msgspec.structs.replace(one, **changes) for changes in wrong]
     bad += [msgspec.structs.replace(one, size=size) for size in (0, -1, 1 << 50)]
     encoded = [
         msgspec.json.encode(msgspec.structs.replace(index, images=(image,))) for image in bad
     ]
+    plain = msgspec.json.encode(index)
+    for date in (b"yesterday", b"2026-99-99T00:00:00Z", b"2026-02-30T00:00:00Z"):
+        encoded.append(plain.replace(one.date.encode(), date))
     for data in (b"{}", b"[" * 100_000, b'{"format": 1}', b"\xff", *encoded):
         publisher.write(data)
         assert refused(feed).code == "feed.unreadable", data[:300]
-    naive = msgspec.json.encode(index).replace(b'12:00:00Z"', b'12:00:00"')
+    naive = plain.replace(b'12:00:00Z"', b'12:00:00"')
     publisher.write(naive)
     assert refused(feed).code == "feed.unreadable"
 

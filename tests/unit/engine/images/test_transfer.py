@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -215,6 +216,29 @@ def test_a_manifest_that_does_not_decode_is_refused(file: Path, images: Path) ->
     for data in (b"", b"{}", b'{"format": %d}' % FORMAT, b"\xff", b"[" * 100_000):
         with_manifest(file, data)
         assert isinstance(refused(file, images), ImageDamaged)
+
+
+def test_a_date_that_no_calendar_has_is_refused(file: Path, images: Path) -> None:
+    manifest = members(file)[0][1]
+    for date in ("2026-99-99T00:00:00Z", "2026-02-30T00:00:00Z", "\uff12026-11-28T08:00:00Z"):
+        with_manifest(file, manifest.replace(CURRENT.date.encode(), date.encode()))
+        assert isinstance(refused(file, images), ImageDamaged)
+
+
+def test_an_image_from_the_future_is_refused(file: Path, images: Path) -> None:
+    """It would be the newest one for ever."""
+    now = datetime.now(UTC)
+    for date in ("9999-01-01T00:00:00Z", rfc3339(now + timedelta(days=1, minutes=5))):
+        altered_manifest(file, date=date)
+        error = refused(file, images)
+        assert (type(error), error.code) == (HostError, "image.from_future")
+        assert date[:10] in error.summary
+    altered_manifest(file, date=rfc3339(now + timedelta(hours=23)))
+    assert import_file(file, images, ignore).is_dir()
+
+
+def rfc3339(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def test_names_that_lead_elsewhere_are_refused(file: Path, images: Path) -> None:
