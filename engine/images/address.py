@@ -5,7 +5,6 @@ import os
 import re
 from pathlib import Path
 from urllib.parse import quote, urlsplit
-from urllib.request import url2pathname
 
 from engine.messages.feed import DOWNLOAD_BAD_ADDRESS, DOWNLOAD_HAS_LOGIN, DOWNLOAD_INSECURE
 from vm.errors import SettingsError
@@ -46,6 +45,8 @@ def local_path(address: str) -> Path | None:
     if scheme in ("https", "http"):
         return None
     if scheme == "file":
+        from urllib.request import url2pathname  # 4 MB of memory, which the settings do not need
+
         parts = urlsplit(address)
         if parts.netloc in _HERE:
             path = Path(url2pathname(parts.path))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from engine.images.address import check as check_address
 from engine.messages.settings import (
     SETTINGS_ADDRESS,
     SETTINGS_BAD_VALUE,
@@ -50,7 +51,7 @@ class Kind(StrEnum):
     SWITCH = "switch"
     PROXY = "proxy"  # an address of one, or ""; a password in it is for the keyring
     HOSTS = "hosts"  # names and addresses between commas, or ""
-    FEED = "feed"  # https://…, file:… or an absolute path of a folder, or ""
+    FEED = "feed"  # an address of engine/images/address.py, or ""
     KEY = "key"  # a public key of minisign, or ""
     PATHS = "paths"  # folders of this host; in the file a list, elsewhere between commas or lines
 
@@ -269,13 +270,14 @@ def _hosts(setting: Setting, given: object) -> str:
 def _feed(setting: Setting, given: object) -> str:
     """A login in the address would be stored as plain text, so there is none."""
     address = given.strip() if isinstance(given, str) else " "
-    if not address or re.match(r"/|[A-Za-z]:[\\/]", address):
-        return address
-    parts = urlsplit(address)
-    is_remote = parts.scheme == "https" and parts.hostname and "@" not in parts.netloc
-    if not (is_remote or (parts.scheme == "file" and parts.path)):
-        raise ValueError("neither https, file nor a folder")
-    return address.rstrip("/")
+    if "@" in urlsplit(address).netloc:
+        raise ValueError("it has a login")
+    if address:
+        try:
+            check_address(address)
+        except SettingsError as error:
+            raise ValueError(error.summary) from error
+    return address
 
 
 def _key(setting: Setting, given: object) -> str:

@@ -1,6 +1,7 @@
 """A field of `Settings` is a complete setting: adding one needs no other change."""
 
 import json
+from pathlib import PureWindowsPath
 from typing import get_type_hints
 
 import msgspec
@@ -87,10 +88,10 @@ def test_a_new_field_is_a_setting_everywhere(home: Home, monkeypatch: pytest.Mon
     [
         "",
         "https://example.com/galley",
+        "http://localhost:8080/galley",
         "file:/srv/galley",
         "file:///srv/galley",
         "/srv/galley images",
-        "D:\\galley",
     ],
 )
 def test_a_feed_is_an_address_or_a_folder(given: str) -> None:
@@ -98,9 +99,32 @@ def test_a_feed_is_an_address_or_a_folder(given: str) -> None:
     assert setting("image_feed").parse(f" {given}") == given
 
 
+@pytest.mark.parametrize("given", ["D:\\galley", "\\\\server\\share\\feed"])
+def test_a_feed_may_be_a_share_of_windows(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.images.address.Path", PureWindowsPath)
+    assert setting("image_feed").parse(given) == given
+
+
+@pytest.mark.parametrize("given", ["https://example.com/", "file:///", "/", "https://h/?key=a/"])
+def test_a_feed_stays_as_it_is_written(given: str) -> None:
+    assert setting("image_feed").parse(given) == given
+
+
 @pytest.mark.parametrize(
     "given",
-    ["http://example.com", "https://", "https://me:secret@example.com", "file:", "galley", 3],
+    [
+        "http://example.com",
+        "https://",
+        "https://example.com:x/",
+        "https://example.com/a b",
+        "https://me:secret@example.com",
+        "ftp://example.com",
+        "file:",
+        "file:galley",
+        "file://me:secret@example.com/galley",
+        "galley",
+        3,
+    ],
 )
 def test_a_feed_without_encryption_or_with_a_login_is_refused(given: object) -> None:
     with pytest.raises(SettingsError, match="begins with https://"):
