@@ -4,10 +4,10 @@ Next: `engine/images/origin.py`.
 """
 
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from engine.credentials import proxy_password
 from engine.guest.recipe import Channel
+from engine.images import address as addresses
 from engine.images.feed import Feed
 from engine.images.feed_keys import PINNED
 from engine.images.minisign import PublicKey
@@ -19,9 +19,11 @@ from engine.settings.store import SettingsStore
 from vm.errors import SettingsError
 from vm.host.paths import Home
 
+HTTPS = 443  # its port
+
 
 def origin_of(home: Home, settings: SettingsStore) -> Origin:
-    """Raises SettingsError."""
+    """Raises SettingsError, KeyringUnusable, HostError."""
     now = settings.load()
     channel = Channel(now.channel)
     if not now.image_feed:
@@ -30,20 +32,27 @@ def origin_of(home: Home, settings: SettingsStore) -> Origin:
 
 
 def feed_origin(home: Home, settings: SettingsStore, address: str, key: str) -> FeedOrigin:
-    """`key`: the feed's; empty for Galley's own. Raises SettingsError, HostError."""
+    """`key`: the feed's; empty for Galley's own. Raises SettingsError, KeyringUnusable,
+    HostError."""
     keys = (key,) if key else PINNED
     if not keys:
         raise SettingsError(FEED_NO_KEY, address=address)
+    addresses.check(address)
     trusted = [PublicKey.parse(each) for each in keys]
-    feed = Feed(address, trusted, home.image_feeds, _proxies(settings))
+    feed = Feed(address, trusted, home.image_feeds, proxies_for(address, settings))
     return FeedOrigin(Channel(settings.load().channel), feed)
 
 
-def _proxies(settings: SettingsStore) -> Mapping[str, str]:
-    """By scheme, each with its password from the keyring: they stay in this process."""
+def proxies_for(address: str, settings: SettingsStore) -> Mapping[str, str]:
+    """By scheme, each with its password, for the feed with this address; {} where it is reached
+    without one. They stay in this process. Raises KeyringUnusable, HostError."""
+    place = urlsplit(address)
+    if place.scheme != "https" or not place.hostname:  # http only to this computer itself
+        return {}
     found, _problem = proxies.wanted(settings)
-    named = {"http": found.http, "https": found.https}
-    return {name: _with_password(address) for name, address in named.items() if address}
+    if not found.https or found.bypasses(place.hostname, place.port or HTTPS):
+        return {}
+    return {"https": _with_password(found.https)}
 
 
 def _with_password(address: str) -> str:
@@ -51,4 +60,4 @@ def _with_password(address: str) -> str:
         return address
     scheme, rest = address.split("://", 1)
     user, _, place = rest.rpartition("@")
-    return f"{scheme}://{user}:{quote(proxy_password.find(address), safe='')}@{place}"
+    return f"{scheme}://{user}:{quote(proxies.password(address), safe='')}@{place}"

@@ -54,6 +54,12 @@ class Proxies(msgspec.Struct, frozen=True):
         found = {parts.port or DEFAULT_PORT for parts in inside if parts.hostname == host}
         return tuple(sorted(found))
 
+    def bypasses(self, host: str, port: int) -> bool:
+        """Whether programs of this computer reach the host without a proxy."""
+        name = host.lower().rstrip(".")
+        never = (*NEVER, *self.no_proxy.lower().split(","))
+        return _is_loopback(name) or any(_covers(one.strip(), name, port) for one in never)
+
     def named(self, http: str, https: str, no_proxy: str) -> dict[str, str]:
         """As the machine uses them, by the names that are given here; {} where there is none."""
         if not self.addresses:
@@ -169,6 +175,26 @@ def why_down(proxies: Proxies) -> Problem | None:
     except HostError as error:
         return error.to_problem()
     return None
+
+
+def _covers(never: str, host: str, port: int) -> bool:
+    """As curl and most programs read it: a name stands for those below it, too, with a point before
+    it or without; `*` for all; a network for its addresses."""
+    if never == "*":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host) in ipaddress.ip_network(never, strict=False)
+    try:
+        parts = urlsplit(f"//{never}")
+        name, only = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if only not in (None, port):
+        return False
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host) == ipaddress.ip_address(name)
+    name = name.removeprefix("*").removeprefix(".")
+    return bool(name) and f".{host}".endswith(f".{name}")
 
 
 def _machines_host() -> str:

@@ -134,3 +134,43 @@ def test_lower_case_variables_take_precedence() -> None:
     assert proxy.of_environment({"https_proxy": "", "HTTPS_PROXY": "http://big:1"}) == {
         "https": "http://big:1"
     }
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "host"),
+    [
+        ("", "localhost"),
+        ("", "127.0.0.2"),
+        ("", "::1"),
+        ("*", "example.com"),
+        ("example.com", "example.com"),
+        ("example.com", "a.example.com"),
+        (".example.com", "a.b.EXAMPLE.com."),
+        ("other, *.example.com", "a.example.com"),
+        ("example.com:443", "example.com"),
+        ("10.0.0.0/8", "10.1.2.3"),
+        ("10.1.2.3", "10.1.2.3"),
+        ("fd00::/8", "fd00::1"),
+        ("[fd00:0::1]", "fd00::1"),
+        ("[fd00::1]:443", "fd00::1"),
+    ],
+)
+def test_hosts_that_bypass_the_proxy(no_proxy: str, host: str) -> None:
+    assert Proxies(no_proxy=no_proxy).bypasses(host, 443)
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "host"),
+    [
+        ("", "example.com"),
+        ("example.com", "notexample.com"),
+        ("a.example.com", "example.com"),
+        ("example.com:80", "example.com"),
+        ("10.0.0.0/8", "11.1.2.3"),
+        ("10.0.0.0/8", "example.com"),
+        ("10.0.0.0/8", "fd00::1"),
+        ("*.,.,[,:,example.com:x", "example.com"),
+    ],
+)
+def test_hosts_that_do_not_bypass_the_proxy(no_proxy: str, host: str) -> None:
+    assert not Proxies(no_proxy=no_proxy).bypasses(host, 443)
