@@ -636,6 +636,10 @@
         <translation>Probleme suchen</translation>
     </message>
     <message>
+        <source>Checked on {date}.</source>
+        <translation>Geprüft am {date}.</translation>
+    </message>
+    <message>
         <source>Checking…</source>
         <translation>Wird geprüft…</translation>
     </message>
@@ -1522,6 +1526,10 @@
     <message>
         <source>Images were saved</source>
         <translation>Images wurden gespeichert</translation>
+    </message>
+    <message>
+        <source>Images, containers and volumes are kept.</source>
+        <translation>Images, Container und Volumes bleiben erhalten.</translation>
     </message>
     <message>
         <source>Images, containers and volumes can be restored to their present state.</source>
@@ -2432,6 +2440,14 @@
         <translation>Engine neu starten</translation>
     </message>
     <message>
+        <source>Restart with the new image</source>
+        <translation>Mit dem neuen Image neu starten</translation>
+    </message>
+    <message>
+        <source>Restart with the new image?</source>
+        <translation>Mit dem neuen Image neu starten?</translation>
+    </message>
+    <message>
         <source>Restart {name}</source>
         <translation>{name} neu starten</translation>
     </message>
@@ -2540,8 +2556,16 @@
         <translation>Laufend</translation>
     </message>
     <message>
+        <source>Running containers are stopped.</source>
+        <translation>Laufende Container werden gestoppt.</translation>
+    </message>
+    <message>
         <source>Running, and killed first: {names}.</source>
         <translation>Laufen und werden vorher beendet: {names}.</translation>
+    </message>
+    <message>
+        <source>Running, and stopped first: {names}.</source>
+        <translation>Laufen und werden zuerst gestoppt: {names}.</translation>
     </message>
     <message>
         <source>Runtime</source>
@@ -4791,6 +4815,10 @@
         <translation>Galley versucht es wieder, wenn der nächste Container startet oder endet. Hilft das nicht: galley restart</translation>
     </message>
     <message>
+        <source>Galley tries it again at the next cold start.</source>
+        <translation>Galley versucht es beim nächsten Kaltstart wieder.</translation>
+    </message>
+    <message>
         <source>Galley uses it to detect whether dockerd runs.</source>
         <translation>Galley erkennt daran, ob dockerd läuft.</translation>
     </message>
@@ -5751,6 +5779,10 @@
         <translation>Das Gast-Image in {file} ist für {arch}; auf diesem Computer läuft {expected}.</translation>
     </message>
     <message>
+        <source>The guest image in {file} is from the future: {date}.</source>
+        <translation>Das Gast-Image in {file} stammt aus der Zukunft: {date}.</translation>
+    </message>
+    <message>
         <source>The guest image is damaged: {name} in {image}: {reason}.</source>
         <translation>Das Gast-Image ist beschädigt: {name} in {image}: {reason}.</translation>
     </message>
@@ -5761,6 +5793,10 @@
     <message>
         <source>The guest image of {date} does not start, so the one of {used} runs again: {reason}</source>
         <translation>Das Gast-Image vom {date} startet nicht, daher läuft wieder das vom {used}: {reason}</translation>
+    </message>
+    <message>
+        <source>The guest image of {date} is not used yet: {reason}</source>
+        <translation>Das Gast-Image vom {date} wird noch nicht verwendet: {reason}</translation>
     </message>
     <message>
         <source>The guest&apos;s kernel has another {function} than Galley knows.</source>
@@ -5783,7 +5819,7 @@
         <translation>Der Image-Feed ist mit dem Schlüssel {key} signiert, der nicht zu den vertrauten gehört.</translation>
     </message>
     <message>
-        <source>The image feed {address} has expired on {date}.</source>
+        <source>The image feed {address} expired on {date}.</source>
         <translation>Der Image-Feed {address} ist am {date} abgelaufen.</translation>
     </message>
     <message>
@@ -6667,8 +6703,8 @@
         <translation>im Manifest steht {name} {value}</translation>
     </message>
     <message>
-        <source>its manifest lists parts that images do not have</source>
-        <translation>im Manifest stehen Teile, die Images nicht haben</translation>
+        <source>its manifest lists other parts than images have</source>
+        <translation>im Manifest stehen andere Teile, als Images haben</translation>
     </message>
     <message>
         <source>its settings have changed</source>

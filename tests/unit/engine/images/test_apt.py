@@ -191,7 +191,7 @@ def test_a_repository_that_cannot_be_trusted_or_read_is_an_error(
     with pytest.raises(HostError) as raised:
         apt.update(ignore)
     assert (raised.value.code, raised.value.retry) == (message.code, retry)
-    assert raised.value.details.startswith("$ apt-get update")
+    assert raised.value.details.startswith("$ apt-get ")
     assert "dlstatus" not in raised.value.details
     assert apt.candidates(["tool"]) == {}
 

@@ -162,12 +162,12 @@ def test_an_image_that_is_here_is_not_fetched_again(scene: Scene, is_rejected: b
     newer = scene.home.images / LATER.directory_name
     if is_rejected:
         reason = HostError(IMAGE_OLD, days=1).to_problem()
-        scene.updates.images.reject(newer, reason, scene.used)
+        scene.updates.images.reject(newer, reason)
     # A fetch would find the image damaged, and download it again.
     (newer / "vmlinux").write_bytes(b"")
     scene.publish_index(2, NOW + EVERY)
     scene.updates.look(NOW + EVERY)
-    assert scene.updates.problems == scene.updates.images.problems
+    assert scene.updates.problems == scene.updates.images.problems(CURRENT.date)
 
 
 def test_an_image_with_the_newest_packages_is_not_built_again(scene: Scene) -> None:
