@@ -23,11 +23,12 @@ from engine.images.check import Report
 from engine.images.guest_images import GuestImages
 from engine.lifecycle.image_origin import feed_origin, origin_of
 from engine.messages.cli import IMAGE_NONE
+from engine.messages.feed import FEED_BAD_CVE
 from engine.settings.store import SettingsStore
 from vm import image as images
 from vm import last_spec
 from vm.directory import MachineDir
-from vm.errors import GalleyError, ImageDamaged
+from vm.errors import GalleyError, ImageDamaged, SettingsError
 from vm.host.paths import Home, find_home, make_home
 from vm.types import MachineState
 
@@ -152,17 +153,28 @@ def sbom(path: Path | None, form: str, app: bool) -> None:
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--serial", type=int, required=True, help="Higher than that of the index before it.")
 @click.option("--days", type=int, default=30, help="How long the index is valid.")
-def publish(folder: Path, paths: tuple[Path, ...], serial: int, days: int) -> None:
+@click.option("--fixes", multiple=True, help="CVE that these images fix; may be repeated.")
+def publish(
+    folder: Path, paths: tuple[Path, ...], serial: int, days: int, fixes: tuple[str, ...]
+) -> None:
     """Make a feed of images in FOLDER, for you to sign with minisign.
 
     Default: the image in use.
     """
+    from engine.images.changelogs import CVE
     from engine.images.publish import publish as publish_images
 
+    for each in fixes:
+        if not CVE.fullmatch(each):
+            raise SettingsError(FEED_BAD_CVE, value=each)
     home = find_home()
     chosen = paths or (in_use(home, SettingsStore(home)),)
+    fixed = tuple(sorted(set(fixes)))
+    by_image = {images.read_manifest(path).directory_name: fixed for path in chosen}
     with image_progress() as progress:
-        index = publish_images(chosen, folder, serial, datetime.now(UTC), days, progress=progress)
+        index = publish_images(
+            chosen, folder, serial, datetime.now(UTC), days, progress=progress, fixes=by_image
+        )
     say(f"{folder}: {counted(len(index.images), 'image')}, valid until {index.expires:%Y-%m-%d}.")
     say(f"Sign it: minisign -Sm {folder / 'index.json'}")
 

@@ -19,7 +19,7 @@ from vm.host.paths import write_atomic
 LARGEST = 1 << 20  # bytes of one cached file; the kernel's has a tenth of it
 KEPT = 256  # files in the cache; an image has a hundred sources
 _HEADER = re.compile(r"[a-z0-9][a-z0-9+.-]* \(([^()\s]+)\) [^;]*;")
-_CVE = re.compile(r"\bCVE-[0-9]{4}-[0-9]{4,7}\b")
+CVE = re.compile(r"\bCVE-[0-9]{4}-[0-9]{4,7}\b")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ def parse(text: str) -> tuple[Entry, ...]:
             versions.append(header[1])
             named.append(set())
         elif named:
-            named[-1].update(_CVE.findall(line))
+            named[-1].update(CVE.findall(line))
     return tuple(
         Entry(version, tuple(sorted(cves))) for version, cves in zip(versions, named, strict=True)
     )

@@ -99,6 +99,9 @@ EXPORTED_OTHER_SIZE = Message(
 EXPORTED_TOO_LARGE = Message("exported.too_large", "{name} in it has {size} bytes")
 EXPORTED_TRAILING = Message("exported.trailing", "something follows its end")
 
+FEED_BAD_CVE = Message(
+    "feed.bad_cve", "{value} is not the id of a CVE.", "Use ids such as CVE-2026-12345."
+)
 FEED_EXPIRED = Message(
     "feed.expired",
     "The image feed {address} expired on {date}.",
@@ -129,6 +132,11 @@ FEED_OLDER = Message(
     "The image feed's newest image is of {date}, older than the installed one of {installed}.",
     "The installed image stays in use. Check the feed's address.",
 )
+FEED_OLD_INDEX = Message(
+    "feed.old_index",
+    "The serial number of {file} cannot be read: {reason}.",
+    "Remove the file, and use a number that is higher than all that were published.",
+)
 FEED_OTHER_IMAGE = Message(
     "feed.other_image",
     "{file} is not the image that the feed lists: its {name} is {found}, not {expected}.",
@@ -138,6 +146,11 @@ FEED_REPLAYED = Message(
     "feed.replayed",
     "The image feed {address} is older than before: its serial number is {serial}, after {seen}.",
     "Try again later: a copy of the feed may be behind. If it stays so, check its address.",
+)
+FEED_SERIAL_USED = Message(
+    "feed.serial_used",
+    "The index in {folder} has the serial number {seen}; {serial} is not higher.",
+    "Use --serial {least}.",
 )
 FEED_UNREADABLE = Message(
     "feed.unreadable",

@@ -78,6 +78,21 @@ def test_an_update_gets_the_newest_image(galley: Galley, home: Home, feed: Path)
     assert str(newer) in galley("image", "update").stdout
 
 
+def test_a_publication_says_what_its_images_fix(galley: Galley, feed: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "made" / LATER.directory_name
+    words = ("image", "publish", str(feed), str(newer), "--fixes", "CVE-2026-1234")
+    refused = galley(*words, "--serial", "3")
+    assert refused.returncode != 0
+    assert "--serial 4" in refused.stderr
+    refused = galley(*words, "--fixes", "2026-1234", "--serial", "4")
+    assert refused.returncode != 0
+    assert "2026-1234 is not the id of a CVE" in refused.stderr
+    done = galley(*words, "--fixes", "CVE-2025-12345", "--fixes", "CVE-2026-1234", "--serial", "4")
+    assert done.returncode == 0, done.stderr
+    (listed,) = json.loads((feed / INDEX).read_text())["images"]
+    assert listed["fixes"] == ["CVE-2025-12345", "CVE-2026-1234"]
+
+
 def test_a_fetch_names_its_feed(galley: Galley, home: Home, feed: Path, tmp_path: Path) -> None:
     key = json.loads(galley("settings", "get", "image_feed_signer", "--json").stdout)["value"]
     galley("settings", "unset", "image_feed")

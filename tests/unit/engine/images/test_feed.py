@@ -38,6 +38,8 @@ class Publisher:
         self.publish(7)
 
     def publish(self, serial: int, now: datetime = NOW) -> Index:
+        """In place of the index that is there, whatever its serial number."""
+        (self.folder / INDEX).unlink(missing_ok=True)
         index = publish(
             self.images,
             self.folder,
@@ -343,6 +345,21 @@ def test_a_publication_gives_the_same_files_again(publisher: Publisher) -> None:
     publisher.publish(7)
     again = {path.name: path.read_bytes() for path in publisher.folder.iterdir()}
     assert before | again == {**before, "index.json.minisig": again["index.json.minisig"]}
+
+
+def test_a_serial_number_is_published_once(publisher: Publisher) -> None:
+    before = (publisher.folder / INDEX).read_bytes()
+    for serial in (6, 7):
+        with pytest.raises(SettingsError) as caught:
+            publish(publisher.images, publisher.folder, serial, NOW, progress=ignore)
+        assert caught.value.code == "feed.serial_used"
+        assert "--serial 8" in caught.value.hint
+    assert (publisher.folder / INDEX).read_bytes() == before
+    for data in (b"{}", b'{"serial": "x"}', b"\xff", b"[" * 100_000):
+        (publisher.folder / INDEX).write_bytes(data)
+        with pytest.raises(HostError) as damaged:
+            publish(publisher.images, publisher.folder, 100, NOW, progress=ignore)
+        assert damaged.value.code == "feed.old_index"
 
 
 def test_a_damaged_image_is_not_published(publisher: Publisher, tmp_path: Path) -> None:
