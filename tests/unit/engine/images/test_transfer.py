@@ -2,7 +2,6 @@
 
 import errno
 import gzip
-import io
 import os
 import shutil
 import subprocess
@@ -18,13 +17,19 @@ from engine.images import transfer
 from engine.images.transfer import MANIFEST_LARGEST, PIECE, export, import_file
 from tests import small_image
 from tests.unit.engine.images.current import CURRENT, LATER, OTHER_ARCH, ignore, late
+from tests.unit.engine.images.exported import (
+    altered,
+    altered_manifest,
+    members,
+    pack,
+    with_manifest,
+)
 from vm import image
 from vm.errors import Cancelled, DiskFull, GalleyError, HostError, ImageDamaged
 from vm.host import sparse
 from vm.image import FORMAT, MANIFEST, Manifest, Part
 from vm.messages import Message, Text
 
-type Member = tuple[tarfile.TarInfo, bytes]
 TOTAL = sum(map(len, small_image.CONTENT.values()))
 BIG = os.urandom(3 << 20)
 
@@ -48,30 +53,6 @@ def file(tmp_path: Path, made: Path) -> Path:
 
 def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != image.STAMP}
-
-
-def members(file: Path) -> list[Member]:
-    with tarfile.open(file) as tar:
-        return [(info, tar.extractfile(info).read()) for info in tar]  # type: ignore[union-attr]
-
-
-def pack(file: Path, content: list[Member], form: int = tarfile.USTAR_FORMAT) -> None:
-    with tarfile.open(file, "w:gz", format=form) as tar:
-        for info, data in content:
-            tar.addfile(info, io.BytesIO(data))
-
-
-def altered_manifest(file: Path, **changes: object) -> None:
-    manifest = msgspec.json.decode(members(file)[0][1], type=Manifest)
-    with_manifest(file, msgspec.structs.replace(manifest, **changes))
-
-
-def with_manifest(file: Path, manifest: Manifest | bytes) -> None:
-    """Replace the manifest in the exported file."""
-    data = manifest if isinstance(manifest, bytes) else msgspec.json.encode(manifest)
-    (info, _), *rest = members(file)
-    info.size = len(data)
-    pack(file, [(info, data), *rest])
 
 
 def refused(file: Path, images: Path) -> GalleyError:
@@ -283,12 +264,6 @@ def test_members_other_than_the_expected_ones_are_refused(file: Path, images: Pa
     assert reason(file, images) == "exported.no_tar"
     pack(file, [*sound, (altered(sound[1][0], "more"), sound[1][1])])
     assert reason(file, images) == "exported.trailing"
-
-
-def altered(info: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
-    other = tarfile.TarInfo(name)
-    other.size = info.size
-    return other
 
 
 def test_links_and_extended_headers_are_refused(file: Path, images: Path) -> None:

@@ -14,7 +14,7 @@ from tests.unit.engine.images.current import ignore
 from vm.errors import HostError, SettingsError
 from vm.host.paths import Home
 
-FEED = "https://feed.example.com/galley"
+FEED = "https://example.com/galley"
 KEY = "RWQ" + "A" * 53
 
 
@@ -46,7 +46,7 @@ def test_the_proxy_of_the_environment_gets_its_login(
         with pytest.raises(HostError):
             origin.get(home.images, datetime.now(UTC), ignore)
         thread.join()
-    assert heads[0].startswith(b"CONNECT feed.example.com:443")
+    assert heads[0].startswith(b"CONNECT example.com:443")
     login = base64.b64encode(b"me:hid@den")
     assert b"proxy-authorization: basic " + login.lower() in heads[0].lower()
 
@@ -54,14 +54,14 @@ def test_the_proxy_of_the_environment_gets_its_login(
 def test_a_feed_that_bypasses_the_proxy_has_none(
     settings: SettingsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("https_proxy", "http://proxy.example.org:3128")
-    assert proxies_for(FEED, settings) == {"https": "http://proxy.example.org:3128"}
+    monkeypatch.setenv("https_proxy", "http://example.com:3128")
+    assert proxies_for(FEED, settings) == {"https": "http://example.com:3128"}
     monkeypatch.setenv("no_proxy", "other.example.com, .example.com")
     assert proxies_for(FEED, settings) == {}
     settings.set("proxy", "manual")
-    settings.set("https_proxy", "proxy.example.org:1")
-    assert proxies_for(FEED, settings) == {"https": "http://proxy.example.org:1"}
-    settings.set("no_proxy", "feed.example.com:443")
+    settings.set("https_proxy", "example.com:1")
+    assert proxies_for(FEED, settings) == {"https": "http://example.com:1"}
+    settings.set("no_proxy", "example.com:443")
     assert proxies_for(FEED, settings) == {}
     settings.set("proxy", "none")
     settings.set("no_proxy", "")
@@ -72,7 +72,7 @@ def test_a_feed_that_bypasses_the_proxy_has_none(
 def test_a_feed_of_this_computer_asks_for_no_password(
     settings: SettingsStore, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setenv("https_proxy", "http://me@proxy.example.org:3128")
+    monkeypatch.setenv("https_proxy", "http://me@example.com:3128")
     monkeypatch.setattr(proxies, "password", lambda address: pytest.fail("asked"))
     assert proxies_for(address, settings) == {}
 
