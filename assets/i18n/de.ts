@@ -5275,6 +5275,10 @@
         <translation>Zuerst den Container löschen, der es verwendet ({what}).</translation>
     </message>
     <message>
+        <source>Remove the file, and use a number that is higher than all that were published.</source>
+        <translation>Die Datei entfernen und eine Nummer verwenden, die höher als alle veröffentlichten ist.</translation>
+    </message>
+    <message>
         <source>Remove the link.</source>
         <translation>Den Link löschen.</translation>
     </message>
@@ -5851,6 +5855,10 @@
         <translation>Dieses Programm gibt es im Image nicht.</translation>
     </message>
     <message>
+        <source>The index in {folder} has the serial number {seen}; {serial} is not higher.</source>
+        <translation>Der Index in {folder} hat die Seriennummer {seen}; {serial} ist nicht höher.</translation>
+    </message>
+    <message>
         <source>The index of the image feed {address} cannot be read: {reason}.</source>
         <translation>Der Index des Image-Feeds {address} ist nicht lesbar: {reason}.</translation>
     </message>
@@ -6069,6 +6077,10 @@
     <message>
         <source>The request is too long for Galley to check it.</source>
         <translation>Die Anfrage ist zu lang, als dass Galley sie prüfen könnte.</translation>
+    </message>
+    <message>
+        <source>The serial number of {file} cannot be read: {reason}.</source>
+        <translation>Die Seriennummer von {file} ist nicht lesbar: {reason}.</translation>
     </message>
     <message>
         <source>The server answers {status} ({reason}) for {address}.</source>
@@ -6407,6 +6419,10 @@
         <translation>Stattdessen --mount verwenden: docker run --mount {mount}</translation>
     </message>
     <message>
+        <source>Use --serial {least}.</source>
+        <translation>--serial {least} verwenden.</translation>
+    </message>
+    <message>
         <source>Use `docker --context` in a terminal for this one.</source>
         <translation>Hierfür in einem Terminal `docker --context` verwenden.</translation>
     </message>
@@ -6441,6 +6457,10 @@
     <message>
         <source>Use an image that the same version of Galley has exported.</source>
         <translation>Ein Image verwenden, das dieselbe Version von Galley exportiert hat.</translation>
+    </message>
+    <message>
+        <source>Use ids such as CVE-2026-12345.</source>
+        <translation>Kennungen wie CVE-2026-12345 verwenden.</translation>
     </message>
     <message>
         <source>Use it: galley restart</source>
@@ -7073,6 +7093,10 @@
     <message>
         <source>{used} is used. Run: galley settings set {name} VALUE</source>
         <translation>{used} wird verwendet. Ausführen: galley settings set {name} WERT</translation>
+    </message>
+    <message>
+        <source>{value} is not the id of a CVE.</source>
+        <translation>{value} ist keine CVE-Kennung.</translation>
     </message>
 </context>
 </TS>

@@ -95,8 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(bytes([byte]))
                 if self.server.ended.wait(0.02):
                     return
+        self.server.sent += len(data)  # before the client has them, and looks
         self.wfile.write(data)
-        self.server.sent += len(data)
 
 
 @contextmanager
