@@ -115,7 +115,7 @@ class Apt:
             raise unusable(root, error) from error
         # Readable by its user alone: a proxy's address may have a password.
         write_atomic(root / CONFIG, "\n".join([*config, ""]).encode())
-        # The messages that are told apart below are those without a translation.
+        # The messages that are compared below have no translation in this locale.
         self._env = {"APT_CONFIG": str(root / CONFIG), "LC_ALL": "C"}
 
     def update(self, progress: Callable[[Text], None]) -> str:

@@ -126,7 +126,14 @@ def _pong(stream: ScriptedStream) -> None:
 
 
 REQUESTS: tuple[Callable[[ScriptedStream], None], ...] = (
-    *(_containers, _containers, _inspected, _inspected, _events, _services, _spec, _pong),
+    _containers,  # the first two twice as often as the others
+    _containers,
+    _inspected,
+    _inspected,
+    _events,
+    _services,
+    _spec,
+    _pong,
 )
 
 
