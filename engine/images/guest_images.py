@@ -38,6 +38,12 @@ class GuestImages:
         self._lock = threading.Lock()
         self._postponed: Rejection | None = None
 
+    @property
+    def postponed(self) -> str:
+        """The name of an image that cannot be used yet; empty without one."""
+        postponed = self._postponed
+        return "" if postponed is None else postponed.image
+
     def newest(self, channel: Channel, progress: Callable[[Text], None]) -> Path | None:
         """The directory of a verified image for a cold start; None without one. A damaged one is
         removed. Raises what `progress` raises."""
@@ -65,9 +71,10 @@ class GuestImages:
         return path
 
     def waiting(self, channel: Channel, used: Path) -> Path | None:
-        """The image that a cold start would use instead of `used`; None where it is the same."""
+        """The image that a cold start would use instead of `used`; None where it is the same, or
+        one that cannot be used yet."""
         found = next(iter(self._candidates(channel)), used)
-        return None if found == used else found
+        return None if found == used or found.name == self.postponed else found
 
     def before(self, channel: Channel, failed: Path) -> Path | None:
         """The image to go back to, a proven one if there is one; None where `failed` has worked
@@ -120,6 +127,10 @@ class GuestImages:
         date = image.read_manifest(path).date
         self._postponed = Rejection(path.name, date, reason.to_problem())
 
+    def admit(self) -> None:
+        """The newest image can be used now."""
+        self._postponed = None
+
     def problems(self, used: str) -> tuple[Problem, ...]:
         """Of a machine whose image has packages of the date `used`: a newer image was rejected, or
         cannot be used yet."""
@@ -128,8 +139,9 @@ class GuestImages:
             if each.date > used and (self._images / each.image).is_dir():
                 found.append(_reported(IMAGE_WENT_BACK, each, used))
                 break
-        if self._postponed is not None and self._postponed.date > used:
-            found.append(_reported(IMAGE_POSTPONED, self._postponed, used))
+        postponed = self._postponed
+        if postponed is not None and postponed.date > used:
+            found.append(_reported(IMAGE_POSTPONED, postponed, used))
         return tuple(error.to_problem() for error in found)
 
     def _candidates(self, channel: Channel) -> list[Path]:

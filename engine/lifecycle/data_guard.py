@@ -43,9 +43,9 @@ class DataGuard:
         restoring a snapshot raises.
         """
         then = self._read()
-        if major(version) < major(then.version):
-            self._go_back(version, then)
-        elif major(version) > major(then.version):
+        while major(version) < major(then.version):  # two newer ones may have been tried
+            then = self._go_back(version, then)
+        if major(version) > major(then.version):
             self._go_on(version, then)
 
     def answered(self, version: str) -> None:
@@ -66,18 +66,18 @@ class DataGuard:
             self._snapshots.create_before_boot(snapshot)
         self._write(Opened(version, then.answered, snapshot))
 
-    def _go_back(self, version: str, then: Opened) -> None:
+    def _go_back(self, version: str, then: Opened) -> Opened:
+        """Restore the data to the moment before `then.version`; returns what it had opened by then.
+        No version above the wanted one may ever have answered: its user has data from it."""
         is_kept = then.snapshot in {one.name for one in self._snapshots.kept}
-        if major(then.answered) >= major(then.version) or not is_kept:
-            raise EngineFailed(
-                ENGINE_OLDER,
-                version=version,
-                newer=then.version,
-                snapshot=then.snapshot or "NAME",
-                retry=Retry.NO,
-            )
+        if major(then.answered) > major(version) or not is_kept:
+            raise _older(version, then)
         log.warning("Docker %s never answered: restoring %s", then.version, then.snapshot)
         self._snapshots.restore_before_boot(then.snapshot)
+        now = self._read()
+        if major(now.version) >= major(then.version):  # a snapshot of that name, but another one
+            raise _older(version, now)
+        return now
 
     def _free_name(self, number: int) -> str:
         base = f"before-docker-{number}"
@@ -97,6 +97,16 @@ class DataGuard:
 
     def _write(self, opened: Opened) -> None:
         write_atomic(self._directory.engine, msgspec.json.encode(opened))
+
+
+def _older(version: str, then: Opened) -> EngineFailed:
+    return EngineFailed(
+        ENGINE_OLDER,
+        version=version,
+        newer=then.version,
+        snapshot=then.snapshot or "NAME",
+        retry=Retry.NO,
+    )
 
 
 def major(version: str) -> int:

@@ -26,7 +26,15 @@ from engine.settings.store import SettingsStore
 from engine.types import ImageStatus
 from vm import image, last_spec
 from vm.directory import MachineDir
-from vm.errors import Cancelled, GalleyError, HostError, ImageDamaged, Problem, Retry
+from vm.errors import (
+    Cancelled,
+    GalleyError,
+    HostError,
+    ImageDamaged,
+    Problem,
+    Retry,
+    ToolMissing,
+)
 from vm.host.paths import Home
 from vm.image import Manifest
 from vm.messages import Text
@@ -82,7 +90,8 @@ class ImageUpdates:
             self._home.image_check,
             self._home.image_choice,
         )
-        stamp = (self._settings.current().channel, *map(_changed_at, files))
+        channel, postponed = self._settings.current().channel, self.images.postponed
+        stamp = (channel, postponed, *map(_changed_at, files))
         if stamp != self._stamp:
             self._status, self._stamp = self._read_status(), stamp
         return self._status
@@ -127,6 +136,8 @@ class ImageUpdates:
     def _check_problem(self) -> tuple[Problem, ...]:
         failure = self._failure
         if failure is None or self._settings.current().image_updates == "never":
+            return ()
+        if failure.problem.kind == ToolMissing.__name__:  # no check will ever work here
             return ()
         return (failure.problem,) if datetime.now(UTC) - failure.since >= PATIENCE else ()
 

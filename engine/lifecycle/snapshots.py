@@ -175,6 +175,7 @@ class Snapshots:
         self._set_step(SnapshotStep.DISK)
         self._check_cancelled()
         self._copies().copy(directory, target, self._frozen, self._report)
+        self._check_cancelled()  # the last report may be long ago
         kept = False
         if self._machine.status.resumable and suspends is not None:
             self._set_step(SnapshotStep.MEMORY)

@@ -7,7 +7,7 @@ that works. Counterpart of `stopping.py`. The boot steps once the machine can be
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from vm.errors import (
     EngineFailed,
     GalleyError,
     GuestUnreachable,
+    HomeUnusable,
     ImageDamaged,
     SnapshotRefused,
 )
@@ -82,14 +83,15 @@ class StartSequence:
         """dockerd answers, in a machine that was started, resumed or adopted."""
         used = self._running_image()
         if used is not None:
-            with contextlib.suppress(ImageDamaged):  # another version of Galley has made it
-                version = image.read_manifest(used).engine_version
+            # Another version of Galley has made the image, or this computer's disk is full: then
+            # containers start all the same, and the next start records it.
+            with contextlib.suppress(ImageDamaged, HomeUnusable, DiskFull):
+                self._guard.answered(image.read_manifest(used).engine_version)
                 self._images.prove(used, self._images_of_snapshots())
-                self._guard.answered(version)
 
     def _boot(self, boot: Callable[[Prepare], None], may_resume: bool) -> None:
         try:
-            boot(partial(self._prepare, may_resume, None))
+            boot(partial(self._prepare, iter([may_resume]), None))
         except FAILED as error:
             older = None if self._has_answered() else self._image_before()
             if older is None:
@@ -104,7 +106,7 @@ class StartSequence:
         log.warning("going back from %s to %s: %s", failed.name, older.name, error)
         try:
             self._machine.stop(at_once=True)
-            self._machine.start(partial(self._prepare, False, older))
+            self._machine.start(partial(self._prepare, iter(()), older))
         except FAILED as other:
             log.warning("the image before it does not start either: %s", other)
             raise error from other
@@ -112,12 +114,16 @@ class StartSequence:
 
     def _prepare(
         self,
-        may_resume: bool,
+        resumes: Iterator[bool],
         chosen: Path | None,
         wait: Patience,
         note: Callable[[Text], None],
     ) -> MachineSpec:
-        """The first boot step: a verified guest image, built if need be, and the spec with it."""
+        """The first boot step: a verified guest image, built if need be, and the spec with it.
+
+        `resumes`: whether the next call may be for a resume. A start calls this again for the cold
+        start that follows a resume in vain; that one takes the newest image.
+        """
 
         def report(text: Text) -> None:
             wait.wait(0.0)
@@ -127,7 +133,7 @@ class StartSequence:
         if self._machine.backend.features.image_format == "none":
             return machine_spec(self._settings, "", folders)
         channel = Channel(settings.channel)
-        if chosen is None and may_resume:
+        if chosen is None and next(resumes, False):
             chosen = self._suspended_image(channel)
         if chosen is None:
             chosen = self._newest_image(channel, report)
@@ -149,6 +155,7 @@ class StartSequence:
                 raise
             self._images.postpone(found, error)
             return older
+        self._images.admit()
         return found
 
     def _suspended_image(self, channel: Channel) -> Path | None:

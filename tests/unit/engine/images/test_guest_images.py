@@ -192,6 +192,10 @@ def test_an_image_that_cannot_be_used_yet_is_a_problem(home: Home, images: Guest
     images.prove(older)
     assert images.problems(of(1).date) == (problem,)
     assert images.problems(of(2).date) == ()
+    assert images.waiting(STABLE, older) is None
+    images.admit()
+    assert images.problems(of(1).date) == ()
+    assert images.waiting(STABLE, older) == newer
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"proven": 1}', b"\xff"])

@@ -95,6 +95,42 @@ def test_the_data_goes_back_if_the_newer_version_never_answered(
     assert snapshots.restored == ["before-docker-28"]
 
 
+def test_data_of_a_version_that_has_answered_is_never_opened_by_an_older_one(
+    guard: DataGuard, snapshots: Snapshots
+) -> None:
+    """Although a still newer one was tried, and never answered."""
+    use(guard, "26.1.5")
+    use(guard, "28.5.1")
+    guard.before_boot("29.0.0")
+    with pytest.raises(EngineFailed):
+        guard.before_boot("26.1.5")
+    assert snapshots.restored == []
+    use(guard, "28.5.2")
+    assert snapshots.restored == ["before-docker-29"]
+    with pytest.raises(EngineFailed):
+        guard.before_boot("26.1.5")
+
+
+def test_the_data_goes_back_past_all_versions_that_never_answered(
+    guard: DataGuard, snapshots: Snapshots
+) -> None:
+    use(guard, "26.1.5")
+    guard.before_boot("28.5.1")
+    guard.before_boot("29.0.0")
+    use(guard, "26.1.5")
+    assert snapshots.restored == ["before-docker-29", "before-docker-28"]
+
+
+def test_another_snapshot_of_the_same_name_does_not_help(
+    guard: DataGuard, snapshots: Snapshots, directory: MachineDir
+) -> None:
+    use(guard, "26.1.5")
+    guard.before_boot("28.5.1")
+    snapshots.files["before-docker-28"] = directory.engine.read_bytes()
+    with pytest.raises(EngineFailed):
+        guard.before_boot("26.1.5")
+
+
 def test_without_its_snapshot_the_data_cannot_go_back(
     guard: DataGuard, snapshots: Snapshots
 ) -> None:

@@ -18,7 +18,7 @@ from tests.unit.engine.images.current import CURRENT, LATER, ignore
 from tests.unit.engine.images.signer import Signer
 from vm import last_spec
 from vm.directory import MachineDir
-from vm.errors import Cancelled, HostError, SettingsError
+from vm.errors import Cancelled, HostError, SettingsError, ToolMissing
 from vm.host.paths import Home, make_home
 from vm.types import MachineSpec
 
@@ -211,6 +211,16 @@ def test_failed_checks_are_no_problem_before(scene: Scene) -> None:
     fail(scene, now - timedelta(days=1))
     assert scene.updates.problems == ()
     fail(scene, now)
+    assert scene.updates.problems == ()
+
+
+def test_a_computer_that_can_never_check_is_no_problem(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scene.settings.unset("image_feed")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissing):
+        scene.updates.look(datetime.now(UTC) - timedelta(days=4))
     assert scene.updates.problems == ()
 
 

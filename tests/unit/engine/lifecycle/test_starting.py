@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from engine.guest.recipe import architecture, recipe_hash
+from engine.lifecycle.data_guard import DataGuard
 from engine.lifecycle.image_updates import ImageUpdates
 from engine.lifecycle.starting import StartSequence
 from engine.messages.engine import STEP_ANSWER
@@ -31,7 +32,7 @@ class Parts:
 
     def __init__(self, home: Home) -> None:
         self.directory = MachineDir.of(home)
-        self.suspended = False
+        self.suspended = self.resumes_in_vain = False
         self.backend = SimpleNamespace(
             features=SimpleNamespace(image_format="qemu"), suspends=self, observe=self.observe
         )
@@ -48,6 +49,8 @@ class Parts:
 
     def start(self, prepare: Any, repair: bool = False) -> None:
         spec: MachineSpec = prepare(self, lambda text: None)
+        if self.resumes_in_vain:
+            spec = prepare(self, lambda text: None)
         self.booted.append(spec.image)
         self.spec = spec
         last_spec.keep(self.directory, spec)
@@ -248,6 +251,30 @@ def test_a_suspended_machine_resumes_with_its_image(
     sequence.start(repair=True)
     sequence.restart()
     assert parts.booted == [older, older, newer, newer]
+
+
+def test_the_cold_start_after_a_resume_in_vain_uses_the_newest_image(
+    home: Home, parts: Parts, sequence: StartSequence
+) -> None:
+    older = add(home, 1)
+    sequence.start()
+    newer = add(home, 2)
+    parts.suspended = parts.resumes_in_vain = True
+    sequence.start()
+    assert parts.booted == [older, newer]
+
+
+def test_a_full_disk_at_the_answer_does_not_end_the_start(
+    home: Home, parts: Parts, sequence: StartSequence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(home, 1)
+
+    def full(guard: DataGuard, version: str) -> None:
+        raise DiskFull(Message("disk.test", "There is no room."))
+
+    monkeypatch.setattr(DataGuard, "answered", full)
+    sequence.start()
+    assert not home.image_choice.exists()  # the next start records both
 
 
 def test_a_backend_without_images_starts_without_one(parts: Parts, sequence: StartSequence) -> None:
