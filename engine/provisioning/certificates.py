@@ -50,8 +50,10 @@ def wanted(image: Path | None) -> Trusted:
 
 
 def select(certificates: Sequence[bytes], now: float) -> Trusted:
-    """Those that can be used at `now`, seconds since the epoch."""
-    kept, problems = [], []
+    """Those that can be used at `now`, seconds since the epoch. One that the distribution ships is
+    no problem when it ends: only an update of the distribution removes it."""
+    kept: list[bytes] = []
+    ended: dict[bytes, Problem] = {}
     for data in certificates:
         try:
             name, ends = _describe(data)
@@ -62,8 +64,10 @@ def select(certificates: Sequence[bytes], now: float) -> Trusted:
         if age < 0:
             kept.append(ssl.DER_cert_to_PEM_cert(data).encode())
         elif age < NEWS:
-            problems.append(_expired(name, ends))
-    return Trusted(b"".join(kept), tuple(problems))
+            ended[data] = _expired(name, ends)
+    shipped = trust_store.shipped() if ended else frozenset()
+    problems = tuple(problem for data, problem in ended.items() if data not in shipped)
+    return Trusted(b"".join(kept), problems)
 
 
 def update_guest(guest: Guest, pem: bytes, console: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ Windows   the stores ROOT and CA
 
 import base64
 import binascii
+import contextlib
 import logging
 import os
 import re
@@ -28,6 +29,7 @@ BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+SHIPPED = Path("/usr/share/ca-certificates")  # Debian's and Alpine's package has its files here
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([\w+/=\s]+)-----END CERTIFICATE-----")
 
 
@@ -42,6 +44,15 @@ def read() -> tuple[bytes, ...]:
     else:
         found = list(decode(_bundle()))
     return tuple(dict.fromkeys(found))
+
+
+def shipped() -> frozenset[bytes]:
+    """Those that the distribution has put into its bundle, as DER, as far as that is known."""
+    found: set[bytes] = set()
+    for path in SHIPPED.rglob("*.crt"):
+        with contextlib.suppress(OSError):
+            found.update(decode(path.read_bytes()))
+    return frozenset(found)
 
 
 def decode(pem: bytes) -> Iterator[bytes]:

@@ -57,6 +57,21 @@ def test_an_expired_certificate_is_left_out_and_reported(store: Path) -> None:
     assert certificates.select([OURS.der], later + certificates.NEWS) == Trusted()
 
 
+def test_an_expired_certificate_that_the_distribution_ships_is_no_problem(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Authority("Old & tired", days=-1)
+    (store.parent / "shipped" / "mozilla").mkdir(parents=True)
+    (store.parent / "shipped" / "mozilla" / "Old.crt").write_bytes(old.pem)
+    monkeypatch.setattr(trust_store, "SHIPPED", store.parent / "shipped")
+    ours = Authority("Ours & tired", days=-1)
+    store.write_bytes(old.pem + ours.pem + OURS.pem)
+    found = certificates.wanted(store.parent)
+    assert found.pem == OURS.pem
+    [problem] = found.problems
+    assert "Ours & tired" in problem.summary
+
+
 def test_an_invalid_certificate_is_left_out(store: Path) -> None:
     wrong = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
     store.write_bytes(wrong % b"AAAA" + wrong % b"A" + OURS.pem + OURS.pem[:100])
