@@ -11,6 +11,7 @@ source with `changelog` in its `PackageSpec`.
 import email.utils
 import gzip
 import hashlib
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,11 @@ class Key(msgspec.Struct, frozen=True):
     home: Path
     public: Path
 
+    @property
+    def fingerprint(self) -> str:
+        shown = run(["gpg", "--homedir", self.home, "--with-colons", "--list-keys"]).decode()
+        return next(line.split(":")[9] for line in shown.splitlines() if line.startswith("fpr"))
+
     def sign(self, release: Path) -> None:
         """Write InRelease beside it."""
         signed = release.with_name("InRelease")
@@ -50,16 +56,18 @@ class Key(msgspec.Struct, frozen=True):
 class Repository(msgspec.Struct, frozen=True):
     root: Path
     line: str  # of a sources.list
+    suite: str
+    component: str
 
     @property
     def dist(self) -> Path:
-        return self.root / "dists" / SUITE
+        return self.root / "dists" / self.suite
 
     def changelog(self, source: str, version: str) -> Path:
         """The file that apt asks for, whether or not it exists. Its name has no epoch."""
         plain = version.partition(":")[2] or version
         prefix = source[:4] if source.startswith("lib") else source[:1]
-        return self.root / COMPONENT / prefix / source / f"{source}_{plain}_changelog"
+        return self.root / self.component / prefix / source / f"{source}_{plain}_changelog"
 
 
 @contextmanager
@@ -98,6 +106,16 @@ def make_deb(folder: Path, spec: PackageSpec) -> Path:
         return _build(tree, folder)
 
 
+def pack(tree: Path, control: dict[str, str], folder: Path) -> Path:
+    """A .deb file in `folder`, which is created, of the files in `tree`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tree.chmod(0o755)
+    (tree / "DEBIAN").mkdir(mode=0o755)
+    lines = [f"{name}: {value}" for name, value in control.items()]
+    (tree / "DEBIAN/control").write_text("\n".join([*lines, ""]))
+    return _build(tree, folder)
+
+
 def repack(deb: Path, folder: Path, name: str) -> Path:
     """The same files as a package of another name, in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,20 +138,21 @@ def write(
     date: datetime | None = None,
     valid_until: datetime | None = None,
     missing: Sequence[Path] = (),
+    suite: str = SUITE,
+    component: str = COMPONENT,
 ) -> Repository:
     """A repository of `debs` at `root`. `trusted`: the key that its line names instead of the one
     that signed it. `missing`: those of `debs` that it lists and does not contain."""
     pool = root / "pool"
     pool.mkdir(parents=True, exist_ok=True)
-    repository = Repository(
-        root, f"deb [signed-by={(trusted or key).public}] file:{root} {SUITE} {COMPONENT}"
-    )
+    line = f"deb [signed-by={(trusted or key).public}] file:{root} {suite} {component}"
+    repository = Repository(root, line, suite, component)
     index = "".join(_paragraph(deb) for deb in debs)
     for deb in debs:
         if deb not in missing:
-            (pool / deb.name).write_bytes(deb.read_bytes())
+            shutil.copyfile(deb, pool / deb.name)
         _add_changelog(repository, deb)
-    folder = repository.dist / COMPONENT / f"binary-{ARCH}"
+    folder = repository.dist / component / f"binary-{ARCH}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "Packages").write_text(index)
     (folder / "Packages.gz").write_bytes(gzip.compress(index.encode(), mtime=0))
@@ -141,10 +160,10 @@ def write(
     fields = {
         "Origin": "Debian",
         "Suite": "stable",
-        "Codename": SUITE,
+        "Codename": suite,
         "Date": _rfc2822(date or datetime.now(UTC)),
         "Architectures": ARCH,
-        "Components": COMPONENT,
+        "Components": component,
         # apt-get changelog --download-only leaves no file for `file:`.
         "Changelogs": f"copy:{root}/@CHANGEPATH@_changelog",
     }
@@ -168,7 +187,7 @@ def run(argv: Sequence[str | Path]) -> bytes:
 def _build(tree: Path, folder: Path) -> Path:
     """Into `folder`, under the name that dpkg-deb gives it."""
     with tempfile.TemporaryDirectory(dir=folder) as made:
-        run(["dpkg-deb", "--root-owner-group", "--build", tree, made])
+        run(["dpkg-deb", "-Znone", "--root-owner-group", "--build", tree, made])
         (deb,) = Path(made).iterdir()
         return deb.replace(folder / deb.name)
 

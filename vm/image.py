@@ -7,7 +7,6 @@ booted.
 
 import hashlib
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -219,12 +218,6 @@ def damaged(image: Path, name: str, reason: str | Text) -> ImageDamaged:
         image=image,
         reason=reason,
     )
-
-
-def unused(images: Path, used: Iterable[Path]) -> tuple[Path, ...]:
-    """The images that are not in `used`: an upgrade may remove them."""
-    kept = {path.resolve() for path in used}
-    return tuple(path for path in find(images) if path.resolve() not in kept)
 
 
 def _stamp(image: Path) -> dict[str, Fingerprint] | None:

@@ -428,6 +428,10 @@
         <translation>Adresse des Hosts</translation>
     </message>
     <message>
+        <source>Address or folder of Docker&apos;s apt repository for Debian, for the image channel docker. Its key must be Docker&apos;s.</source>
+        <translation>Adresse oder Ordner von Dockers apt-Quelle für Debian, für den Image-Kanal docker. Ihr Schlüssel muss der von Docker sein.</translation>
+    </message>
+    <message>
         <source>Address or folder that images are downloaded from. If it is empty, they are built from Debian&apos;s packages, which is possible on Linux only.</source>
         <translation>Adresse oder Ordner, von wo Images heruntergeladen werden. Ohne Angabe werden sie aus Debians Paketen gebaut, was nur unter Linux möglich ist.</translation>
     </message>
@@ -1148,6 +1152,10 @@
         <translation>Docker Engine</translation>
     </message>
     <message>
+        <source>Docker Engine of the guest image. stable: that of Debian&apos;s stable release; latest: of its next release; docker: of Docker&apos;s own packages. automatic: a new machine takes latest, or stable if latest is not available, and keeps it.</source>
+        <translation>Docker Engine des Gast-Images. stable: die der stabilen Debian-Version; latest: die der nächsten; docker: die aus Dockers eigenen Paketen. automatic: Eine neue Maschine nimmt latest, oder stable, wenn latest nicht verfügbar ist, und behält das.</translation>
+    </message>
+    <message>
         <source>Docker cannot change these settings of a container, so a new one is created from the same image. The old one is kept until the new one runs. Volumes are reused; files outside volumes are lost.</source>
         <translation>Docker kann diese Einstellungen eines Containers nicht ändern, daher wird aus demselben Image ein neuer erstellt. Der alte bleibt, bis der neue läuft. Volumes werden übernommen; Dateien außerhalb von Volumes gehen verloren.</translation>
     </message>
@@ -1170,6 +1178,10 @@
     <message>
         <source>Docker {version} · API {api}</source>
         <translation>Docker {version} · API {api}</translation>
+    </message>
+    <message>
+        <source>Docker&apos;s apt repository</source>
+        <translation>Dockers apt-Quelle</translation>
     </message>
     <message numerus="yes">
         <source>Download %n items</source>
@@ -3364,10 +3376,6 @@
         <translation>Wert der Variable</translation>
     </message>
     <message>
-        <source>Version of Docker Engine in the guest image: stable or latest.</source>
-        <translation>Version der Docker Engine im Gast-Image: stable (stabil) oder latest (neueste).</translation>
-    </message>
-    <message>
         <source>Versions</source>
         <translation>Versionen</translation>
     </message>
@@ -4479,6 +4487,10 @@
         <translation>Die Netzwerkverbindung und Galleys Proxy in den Einstellungen prüfen.</translation>
     </message>
     <message>
+        <source>Check the setting docker_repository</source>
+        <translation>Die Einstellung docker_repository prüfen</translation>
+    </message>
+    <message>
         <source>Check the user name, and the password or token.</source>
         <translation>Benutzername und Passwort oder Token prüfen.</translation>
     </message>
@@ -4673,6 +4685,10 @@
     <message>
         <source>Docker&apos;s file {file} cannot be used: {error}.</source>
         <translation>Dockers Datei {file} ist nicht verwendbar: {error}.</translation>
+    </message>
+    <message>
+        <source>Docker&apos;s guide to its installation on Debian has it: galley settings set docker_repository ADDRESS</source>
+        <translation>Sie steht in Dockers Anleitung zur Installation unter Debian: galley settings set docker_repository ADRESSE</translation>
     </message>
     <message>
         <source>Downloading and unpacking Debian {suite} packages</source>
@@ -5603,6 +5619,10 @@
         <translation>Der Administrator kann das ändern (sysctl {setting}); danach: galley restart</translation>
     </message>
     <message>
+        <source>The apt sources of this channel do not have the package {name}.</source>
+        <translation>Die apt-Quellen dieses Kanals haben das Paket {name} nicht.</translation>
+    </message>
+    <message>
         <source>The certificate of {address} is not trusted: {reason}.</source>
         <translation>Dem Zertifikat von {address} wird nicht vertraut: {reason}.</translation>
     </message>
@@ -5659,8 +5679,8 @@
         <translation>Die Container konnten nicht einzeln gestoppt werden.</translation>
     </message>
     <message>
-        <source>The copy of Debian {suite} that this computer reaches is out of date: its Release file has expired.</source>
-        <translation>Die Kopie von Debian {suite}, die dieser Computer erreicht, ist veraltet: Ihre Release-Datei ist abgelaufen.</translation>
+        <source>The copy of {source} that this computer reaches is out of date: its Release file has expired.</source>
+        <translation>Die Kopie von {source}, die dieser Computer erreicht, ist veraltet: Ihre Release-Datei ist abgelaufen.</translation>
     </message>
     <message>
         <source>The data disk is damaged: {said}</source>
@@ -5817,6 +5837,10 @@
     <message>
         <source>The host key of the virtual machine is not known yet.</source>
         <translation>Der Host-Schlüssel der virtuellen Maschine ist noch nicht bekannt.</translation>
+    </message>
+    <message>
+        <source>The image channel docker needs the address of Docker&apos;s apt repository.</source>
+        <translation>Der Image-Kanal docker braucht die Adresse von Dockers apt-Quelle.</translation>
     </message>
     <message>
         <source>The image feed is signed by the key {key}, which is not among the trusted ones.</source>
@@ -6007,6 +6031,10 @@
         <translation>Der Datenträger der Maschine ist fast voll: Downloads, Builds und Container können scheitern.</translation>
     </message>
     <message>
+        <source>The new machine has the image channel {channel}, because {wanted} is not available: {reason}</source>
+        <translation>Die neue Maschine hat den Image-Kanal {channel}, weil {wanted} nicht verfügbar ist: {reason}</translation>
+    </message>
+    <message>
         <source>The old container is kept as {aside} or {name}.</source>
         <translation>Der alte Container ist als {aside} oder {name} erhalten.</translation>
     </message>
@@ -6015,16 +6043,20 @@
         <translation>Der Betreiber der Registry muss es erneuern, oder die Uhr dieses Computers geht falsch.</translation>
     </message>
     <message>
-        <source>The package lists of Debian {suite} are dated later than this computer&apos;s clock.</source>
-        <translation>Die Paketlisten von Debian {suite} tragen ein späteres Datum als die Uhr dieses Computers.</translation>
+        <source>The package lists of {codename} are of {date}, older than those of the image that is here, of {kept}.</source>
+        <translation>Die Paketlisten von {codename} sind vom {date} und damit älter als die des vorhandenen Images vom {kept}.</translation>
     </message>
     <message>
-        <source>The package lists of Debian {suite} could not be fetched.</source>
-        <translation>Die Paketlisten von Debian {suite} konnten nicht geholt werden.</translation>
+        <source>The package lists of {source} are dated later than this computer&apos;s clock.</source>
+        <translation>Die Paketlisten von {source} sind auf einen späteren Zeitpunkt als die Uhr dieses Computers datiert.</translation>
     </message>
     <message>
-        <source>The package lists of Debian {suite} have no valid signature of Debian.</source>
-        <translation>Die Paketlisten von Debian {suite} haben keine gültige Signatur von Debian.</translation>
+        <source>The package lists of {source} could not be fetched.</source>
+        <translation>Die Paketlisten von {source} konnten nicht geladen werden.</translation>
+    </message>
+    <message>
+        <source>The package lists of {source} have no valid signature of the key that Galley expects.</source>
+        <translation>Die Paketlisten von {source} haben keine gültige Signatur des erwarteten Schlüssels.</translation>
     </message>
     <message>
         <source>The packages in the guest image are {days} days old.</source>
@@ -6331,6 +6363,10 @@
         <translation>Gleich noch einmal versuchen.</translation>
     </message>
     <message>
+        <source>Try again later, or use another mirror</source>
+        <translation>Später erneut versuchen, oder einen anderen Spiegel verwenden</translation>
+    </message>
+    <message>
         <source>Try again later. If it stays so, the copy on that server is damaged.</source>
         <translation>Später erneut versuchen. Bleibt es so, ist die Kopie auf diesem Server beschädigt.</translation>
     </message>
@@ -6385,6 +6421,10 @@
     <message>
         <source>Try again{chosen}; `galley logs --component vm` shows QEMU&apos;s output.</source>
         <translation>Erneut versuchen{chosen}; `galley logs --component vm` zeigt die Ausgabe von QEMU.</translation>
+    </message>
+    <message>
+        <source>Try it again later: galley settings set channel {wanted}</source>
+        <translation>Später erneut versuchen: galley settings set channel {wanted}</translation>
     </message>
     <message>
         <source>Unlock it, which logging in to the desktop does, then try again.</source>
@@ -6497,6 +6537,10 @@
     <message>
         <source>Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d</source>
         <translation>Den Kanal stable oder einen anderen Debian-Spiegel in /etc/apt/sources.list.d verwenden</translation>
+    </message>
+    <message>
+        <source>Use the stable channel, or another mirror</source>
+        <translation>Den Kanal stable oder einen anderen Spiegel verwenden</translation>
     </message>
     <message>
         <source>Use up to 63 letters, digits, dots, dashes and underscores, a letter or digit first.</source>
@@ -6845,6 +6889,10 @@
     <message>
         <source>{address} does not answer.</source>
         <translation>{address} antwortet nicht.</translation>
+    </message>
+    <message>
+        <source>{address} does not have the key of Docker&apos;s apt repository, {fingerprint}.</source>
+        <translation>{address} hat nicht den Schlüssel von Dockers apt-Quelle, {fingerprint}.</translation>
     </message>
     <message>
         <source>{address} has more than the {limit} bytes that Galley reads.</source>

@@ -42,22 +42,34 @@ for command in COMMANDS:
 
 
 @image.command()
-@click.option("--channel", help="stable or latest; default: as in the settings.")
+@click.option("--channel", help="stable, latest or docker; default: as in the settings.")
 @click.option("--to", type=click.Path(path_type=Path), help="Where; default: Galley's own images.")
 def build(channel: str | None, to: Path | None) -> None:
     """Build the image; does nothing if it is up to date."""
-    from engine.guest.build import Channel
-    from engine.guest.build import build as build_image
+    from engine.guest import build as building
+    from engine.guest.channels import Channel
+    from engine.lifecycle.image_origin import repository_of
+    from engine.lifecycle.machine_channel import channels, get_first
 
     home = make_home(find_home())
-    wanted = channel or SettingsStore(home).load().channel
-    if wanted not in list(Channel):
-        raise click.BadParameter(f"there is no channel {wanted}", param_hint="--channel")
+    settings = SettingsStore(home)
+    if channel is not None and channel not in list(Channel):
+        raise click.BadParameter(f"there is no channel {channel}", param_hint="--channel")
 
     def show(text: Text) -> None:
         note(text.english)
 
-    made = build_image(to or home.images, channel=Channel(wanted), progress=show)
+    def get(wanted: Channel) -> Path:
+        return building.build(
+            to or home.images,
+            channel=wanted,
+            repository=repository_of(settings, wanted, show),
+            progress=show,
+        )
+
+    made, instead = get_first(channels(home, channel or settings.load().channel), get)
+    if instead is not None:
+        note(instead.summary)
     say(str(made))
 
 

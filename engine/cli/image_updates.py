@@ -16,12 +16,13 @@ from engine.cli.image_progress import image_progress
 from engine.cli.lifecycle import boot
 from engine.cli.output import counted, note, say, say_json
 from engine.guest.build import find_current
+from engine.guest.channels import Channel
 from engine.guest.images_lock import only_one
-from engine.guest.recipe import Channel
 from engine.images import check as checks
 from engine.images.check import Report
 from engine.images.guest_images import GuestImages
-from engine.lifecycle.image_origin import feed_origin, origin_of
+from engine.lifecycle.image_origin import feed_origin, get_newest, origin_of
+from engine.lifecycle.machine_channel import channel, channels, get_first
 from engine.messages.cli import IMAGE_NONE
 from engine.messages.feed import FEED_BAD_CVE
 from engine.settings.store import SettingsStore
@@ -79,8 +80,9 @@ def update(now: bool, again: bool) -> None:
     home = make_home(find_home())
     settings = SettingsStore(home)
     with image_progress() as progress:
-        origin = origin_of(home, settings)
-        path = origin.get(home.images, datetime.now(UTC), progress)
+        path, instead = get_newest(home, settings, progress)
+    if instead is not None:
+        note(instead.summary)
     say(f"The newest image has the packages of {images.read_manifest(path).date[:10]}:\n{path}")
     if again:
         GuestImages(home).allow(path)
@@ -96,9 +98,16 @@ def fetch(address: str, key: str | None) -> None:
     """Download the newest image of a feed. A download that was interrupted is resumed."""
     home = make_home(find_home())
     settings = SettingsStore(home)
+    now = settings.load()
     with image_progress() as progress:
-        origin = feed_origin(home, settings, address, key or settings.load().image_feed_signer)
-        path = origin.get(home.images, datetime.now(UTC), progress)
+
+        def get(wanted: Channel) -> Path:
+            origin = feed_origin(home, settings, address, key or now.image_feed_signer, wanted)
+            return origin.get(home.images, datetime.now(UTC), progress)
+
+        path, instead = get_first(channels(home, now.channel), get)
+    if instead is not None:
+        note(instead.summary)
     _refresh()
     say(str(path))
 
@@ -188,7 +197,7 @@ def in_use(home: Home, settings: SettingsStore) -> Path:
     spec = last_spec.read(MachineDir.of(home))
     if spec is not None and (Path(spec.image) / images.MANIFEST).is_file():
         return Path(spec.image)
-    found = find_current(home.images, Channel(settings.load().channel))
+    found = find_current(home.images, channel(home, settings.load().channel))
     if not found:
         raise ImageDamaged(IMAGE_NONE)
     return found[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.diagnose.facts import Check, Facts
 from engine.guest.build import find_current
-from engine.guest.recipe import Channel
+from engine.lifecycle.machine_channel import channel
 from engine.messages.diagnose import (
     DIAGNOSE_CLOCK_AHEAD,
     DIAGNOSE_CLOCK_BEHIND,
@@ -16,6 +16,7 @@ from engine.messages.diagnose import (
     DIAGNOSE_NO_CLOCK,
 )
 from engine.messages.image import IMAGE_OLD
+from engine.settings.image_settings import AUTOMATIC
 from vm.directory import MachineDir
 from vm.errors import HostError, ImageDamaged, MachineError, Problem, VirtualizationOff
 from vm.image import find, verify
@@ -69,9 +70,9 @@ def _image(facts: Facts) -> Path | None:
     used = facts.status.image if facts.status is not None else None
     if used is not None and (facts.home.images / used.name).is_dir():
         return facts.home.images / used.name
-    channel = Channel(facts.settings.channel) if facts.settings is not None else Channel.STABLE
+    setting = facts.settings.channel if facts.settings is not None else AUTOMATIC
     images = facts.home.images
-    return next(chain(find_current(images, channel), find(images)), None)
+    return next(chain(find_current(images, channel(facts.home, setting)), find(images)), None)
 
 
 def _has_image(facts: Facts) -> bool:

@@ -9,18 +9,23 @@ packages of today. The same recipe and packages give the same bytes. A build tha
 cancelled leaves nothing. Next: `recipe.py`, `packages.py`, `rootfs.py`.
 """
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from engine.guest import event_module, kernel, packages, recipe, rootfs, sources
+from engine.guest.apt_output import refusal
 from engine.guest.archive import PackageTree
+from engine.guest.channels import ENGINES, Channel
 from engine.guest.images_lock import BUILDS, only_one
-from engine.guest.recipe import Channel, recipe_hash
+from engine.guest.recipe import recipe_hash
 from engine.messages.image import (
+    CHECK_NO_SOURCE,
     RECIPE_AGAIN,
-    RECIPE_DEBIAN_EXPIRED,
     RECIPE_FILES,
     RECIPE_INSTALL,
     RECIPE_KERNEL,
@@ -29,15 +34,15 @@ from engine.messages.image import (
     RECIPE_NO_ROOM,
     RECIPE_NO_ROOT,
     RECIPE_NOT_COMPILED,
+    RECIPE_OLDER,
     RECIPE_ROOT,
     RECIPE_UNPACK,
 )
 from vm import image
 from vm.errors import HostError, ImageDamaged, Retry
 from vm.host import process, sparse
+from vm.host.paths import write_atomic
 from vm.messages import Text
-
-__all__ = ["Channel", "build", "build_anew", "find_current", "recipe_hash"]
 
 PERIOD = 0.25  # seconds between two reports of a program that runs
 EPOCH = "1735689600"  # the time of every file in the image
@@ -48,7 +53,17 @@ SHARED = ("-shared", "-fPIC")  # uses only functions that every C library has ha
 UUID = "67616c6c-6579-4000-8000-000000000001"
 PARTS = ("vmlinux", "initramfs", "root.qcow2", image.CERTIFICATES)
 
-_KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
+
+class Wanted(msgspec.Struct, frozen=True):
+    """The image to build. `repository`: the source of the channel's engine, as deb822, where it is
+    not Debian's."""
+
+    channel: Channel
+    arch: str
+    repository: str = ""
+
+
+KERNELS = {"amd64": "linux-image-cloud-amd64", "arm64": "linux-image-cloud-arm64"}
 
 
 def find_current(
@@ -73,20 +88,23 @@ def build(
     *,
     channel: Channel = Channel.STABLE,
     arch: str | None = None,
+    repository: str = "",
     progress: Callable[[Text], None],
 ) -> Path:
     """The directory of a verified image of the current recipe below `destination`; built when
-    there is none, or when those are damaged.
+    there is none, or when those are damaged. `repository`: as in `Wanted`.
 
     Raises HostError (ToolMissing, DiskFull) with the last lines of the failed command, and what
     `progress` raises.
     """
-    found = _find_sound(destination, channel, arch, progress)
+    wanted = Wanted(channel, arch or recipe.architecture(), repository)
+    found = _find_sound(destination, wanted, progress)
     if found is not None:
         return found
     with only_one(destination, progress):
-        found = _find_sound(destination, channel, arch, progress)
-        return found or _build(destination, channel, arch, progress)
+        return _find_sound(destination, wanted, progress) or _build(
+            destination, wanted, progress, may_be_older=True
+        )
 
 
 def build_anew(
@@ -94,18 +112,24 @@ def build_anew(
     *,
     channel: Channel = Channel.STABLE,
     arch: str | None = None,
+    repository: str = "",
     progress: Callable[[Text], None],
 ) -> Path:
     """Like `build`, with the packages that Debian has now. An image that already has them stays
-    as it is."""
+    as it is, and one that another process builds meanwhile is taken. Raises HostError, too, when
+    the package lists are older than those of an image."""
+    wanted = Wanted(channel, arch or recipe.architecture(), repository)
+    before = find_current(destination, wanted.channel, wanted.arch)
     with only_one(destination, progress):
-        return _build(destination, channel, arch, progress)
+        if find_current(destination, wanted.channel, wanted.arch)[:1] != before[:1]:
+            found = _find_sound(destination, wanted, progress)
+            if found is not None:
+                return found
+        return _build(destination, wanted, progress)
 
 
-def _find_sound(
-    images: Path, channel: Channel, arch: str | None, progress: Callable[[Text], None]
-) -> Path | None:
-    for found in find_current(images, channel, arch):
+def _find_sound(images: Path, wanted: Wanted, progress: Callable[[Text], None]) -> Path | None:
+    for found in find_current(images, wanted.channel, wanted.arch):
         try:
             image.verify(found)
             return found
@@ -115,24 +139,47 @@ def _find_sound(
 
 
 def _build(
-    destination: Path, channel: Channel, arch: str | None, progress: Callable[[Text], None]
+    destination: Path,
+    wanted: Wanted,
+    progress: Callable[[Text], None],
+    *,
+    may_be_older: bool = False,
 ) -> Path:
-    arch = arch or recipe.architecture()
-    for tool in (recipe.compiler(arch), "mmdebstrap", "mkfs.erofs", "qemu-img", "zstd"):
+    for tool in (recipe.compiler(wanted.arch), "mmdebstrap", "mkfs.erofs", "qemu-img", "zstd"):
         process.find_tool(tool, RECIPE_INSTALL)
     with tempfile.TemporaryDirectory(prefix=BUILDS, dir=destination) as name:
         work = Path(name)
         made = work / "image"
         made.mkdir(mode=0o755)
-        _make_parts(work, made, channel, arch, progress)
+        _make_parts(work, made, wanted, progress)
+        if not may_be_older:
+            _check_not_older(image.read_manifest(made), destination)
         return image.settle(made, destination, work / "old")
 
 
-def _make_parts(
-    work: Path, made: Path, channel: Channel, arch: str, progress: Callable[[Text], None]
-) -> None:
-    suite = recipe.SUITES[channel]
-    tar, installed = _unpack(work, suite, arch, progress)
+def _check_not_older(made: image.Manifest, images: Path) -> None:
+    """A mirror may replay old lists, or be behind another one. Raises HostError."""
+    dates = {(each.origin, each.codename): each.date for each in made.releases}
+    for path in image.find(images):
+        with contextlib.suppress(ImageDamaged):
+            other = image.read_manifest(path)
+            if (other.channel, other.arch) != (made.channel, made.arch):
+                continue
+            for kept in other.releases:
+                date = dates.get((kept.origin, kept.codename), kept.date)
+                if date < kept.date:
+                    raise HostError(
+                        RECIPE_OLDER,
+                        codename=kept.codename,
+                        date=date,
+                        kept=kept.date,
+                        retry=Retry.YES,
+                    )
+
+
+def _make_parts(work: Path, made: Path, wanted: Wanted, progress: Callable[[Text], None]) -> None:
+    channel, arch = wanted.channel, wanted.arch
+    tar, installed = _unpack(work, wanted, progress)
     with PackageTree(tar) as tree:
         progress(RECIPE_KERNEL.text())
         version, modules = rootfs.load_modules(tree)
@@ -144,12 +191,11 @@ def _make_parts(
         progress(RECIPE_FILES.text())
         usr = work / "usr"
         usr.mkdir(mode=0o755)
-        release = rootfs.os_release(suite, channel)
         own = _compile_own(work, arch, progress)
         progress(RECIPE_FILES.text())
         own["events.ko"] = event_module.build(vmlinux, modules.values(), work, arch)
         progress(RECIPE_FILES.text())
-        rootfs.stage_root(tree, modules, version, arch, release, usr, own)
+        rootfs.stage_root(tree, modules, version, arch, channel, usr, own)
         (made / image.CERTIFICATES).write_bytes(rootfs.certificates(tree))
     tar.unlink()
     _make_root(work / "root.erofs", usr, made / "root.qcow2", progress)
@@ -158,7 +204,7 @@ def _make_parts(
         made,
         image.Manifest(
             format=image.FORMAT,
-            suite=suite,
+            suite=ENGINES[channel].suite,
             channel=channel,
             arch=arch,
             recipe=recipe_hash(channel, arch),
@@ -172,9 +218,10 @@ def _make_parts(
 
 
 def _unpack(
-    work: Path, suite: str, arch: str, progress: Callable[[Text], None]
+    work: Path, wanted: Wanted, progress: Callable[[Text], None]
 ) -> tuple[Path, packages.Installed]:
     """The unpacked packages as a tar, and what they are. Runs none of their code."""
+    suite = ENGINES[wanted.channel].suite
     tar = work / "packages.tar"
     lines: list[str] = []
     progress(RECIPE_UNPACK.text(suite=suite))
@@ -187,35 +234,47 @@ def _unpack(
             progress(RECIPE_UNPACK.text(suite=suite))
             told = time.monotonic()
 
-    dump = process.run(["apt-config", "dump"])
-    options = sources.apt_options(dump.stdout.decode(errors="replace").splitlines())
+    argv = _mmdebstrap(work, tar, wanted)
+    done = process.stream(argv, on_line, env={"SOURCE_DATE_EPOCH": EPOCH})
+    if not done.ok:
+        raise _unpack_failed(wanted, done)
+    return tar, packages.read(lines)
+
+
+def _mmdebstrap(work: Path, tar: Path, wanted: Wanted) -> list[str]:
+    """The command line. Raises HostError."""
+    engine, apt = ENGINES[wanted.channel], sources.read_config()
+    mirrors = sources.mirror_lines(sources.read_sources(apt.folder), engine.suite)
+    if wanted.repository and not mirrors:  # else mmdebstrap takes Debian's own mirror
+        raise HostError(CHECK_NO_SOURCE, suite=engine.suite, retry=Retry.NO)
+    options = work / "apt.conf"  # in the arguments, every user could read a proxy's password
+    write_atomic(options, "\n".join([*apt.options, ""]).encode())
+    names = sorted([*recipe.PACKAGES, *engine.packages, KERNELS[wanted.arch]])
     argv = [
         "mmdebstrap",
         "--variant=extract",
         "--format=tar",
-        f"--architectures={arch}",
-        f"--include={','.join([*recipe.PACKAGES, _KERNELS[arch]])}",
-        *(f"--aptopt={option}" for option in options),
+        f"--architectures={wanted.arch}",
+        f"--include={','.join(names)}",
+        f"--aptopt={options}",
         f"--extract-hook={packages.HOOK}",
-        suite,
+        engine.suite,
         str(tar),
-        *sources.mirror_lines(sources.read_sources(), suite),
+        *mirrors,
     ]
-    done = process.stream(argv, on_line, env={"SOURCE_DATE_EPOCH": EPOCH})
-    if not done.ok:
-        raise _unpack_failed(suite, done)
-    return tar, packages.read(lines)
+    if wanted.repository:
+        file = work / "repository.sources"
+        file.write_text(wanted.repository)
+        argv.append(str(file))
+    return argv
 
 
-def _unpack_failed(suite: str, done: process.Completed) -> HostError:
+def _unpack_failed(wanted: Wanted, done: process.Completed) -> HostError:
     output = done.stdout.decode(errors="replace")
-    if "is expired" in output or "is not valid anymore" in output:
-        return HostError(
-            RECIPE_DEBIAN_EXPIRED,
-            suite=suite,
-            details=done.tail(),
-            retry=Retry.NO,
-        )
+    suite = ENGINES[wanted.channel].suite
+    refused = refusal(output, suite, wanted.repository, done.tail())
+    if refused is not None:
+        return refused
     if "No space left" in output:
         message = RECIPE_NO_ROOM
     elif "subuid" in output or "unshare" in output:

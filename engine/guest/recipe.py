@@ -1,28 +1,18 @@
-"""The content of the guest: packages, programs, kernel modules. The steps are in `build.py`.
+"""The content of the guest but the engine: packages, programs, kernel modules.
 
 Programs are listed one by one and their libraries follow, so that nothing is in the guest by
-accident. A program that a suite no longer has is an error with its name.
-
-Next: `build.py`.
+accident. A program that a suite no longer has is an error with its name. Next: `channels.py` (the
+engine), `build.py` (the steps).
 """
 
 import hashlib
 import platform
-from enum import StrEnum
 from pathlib import Path
+
+from engine.guest.channels import ENGINES, Channel
 
 FILES = Path(__file__).parent / "files"
 FORMAT = "1"  # raise it when the steps change in a way that the files do not show
-
-
-class Channel(StrEnum):
-    """The engine's version: that of Debian's stable release, or of its next release."""
-
-    STABLE = "stable"
-    LATEST = "latest"
-
-
-SUITES = {Channel.STABLE: "trixie", Channel.LATEST: "forky"}
 
 ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
@@ -30,13 +20,8 @@ TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 PACKAGES = (
     "busybox-static",
     "ca-certificates",
-    "containerd",
     "crun",
     "dnsmasq-base",
-    "docker-buildx",
-    "docker-cli",
-    "docker-compose",
-    "docker.io",
     "e2fsprogs",
     "iproute2",
     "iptables",
@@ -46,19 +31,12 @@ PACKAGES = (
     "nftables",
     "openssh-server",
     "qemu-guest-agent",
-    "runc",
     "sshfs",
 )
 
 PROGRAMS = (
-    # the engine
-    "usr/sbin/dockerd",
-    "usr/bin/containerd",
-    "usr/bin/containerd-shim-runc-v2",
-    "usr/sbin/runc",
+    # beside the engine
     "usr/bin/crun",
-    "usr/bin/docker-init",
-    "usr/sbin/docker-proxy",
     "usr/sbin/xtables-legacy-multi",
     "usr/sbin/iptables-legacy",
     "usr/sbin/iptables-legacy-restore",
@@ -70,11 +48,6 @@ PROGRAMS = (
     "usr/sbin/nft",
     # the resolver for containers
     "usr/sbin/dnsmasq",
-    # its clients
-    "usr/bin/docker",
-    "usr/bin/docker-compose",
-    "usr/libexec/docker/cli-plugins/docker-buildx",
-    "usr/libexec/docker/cli-plugins/docker-compose",
     # ssh, and QEMU's guest agent
     "usr/sbin/sshd",
     "usr/lib/openssh/sshd-session",
@@ -245,7 +218,7 @@ def compiler(arch: str) -> str:
 def recipe_hash(channel: Channel = Channel.STABLE, arch: str | None = None) -> str:
     """Changes whenever the image would: with any file of the guest, the lists above, the steps."""
     digest = hashlib.sha256()
-    for word in (FORMAT, SUITES[channel], channel, arch or architecture()):
+    for word in (FORMAT, ENGINES[channel].suite, channel, arch or architecture()):
         digest.update(word.encode() + b"\0")
     for path in content_files():
         digest.update(path.relative_to(FILES.parent).as_posix().encode() + b"\0")

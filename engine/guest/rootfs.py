@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.guest import kernel, recipe
 from engine.guest.archive import PackageTree, needed_libraries
+from engine.guest.channels import ENGINES, Channel
 from engine.messages.image import RECIPE_NO_KERNEL, RECIPE_NO_LIBRARY, RECIPE_NO_MODULES
 from vm.cpio import CpioEntry, cpio
 from vm.errors import HostError
@@ -60,17 +61,22 @@ def stage_root(
     modules: dict[str, kernel.Module],
     version: str,
     arch: str,
-    release: bytes,
+    channel: Channel,
     usr: Path,
     own: dict[str, bytes],
 ) -> None:
     """Fill `usr`. Every file gets a fixed mode, whatever the umask is. `own`: our compiled
     programs, by name."""
     staging = Staging(tree, usr)
-    staging.write(f"{SKELETON}/etc/os-release", release)
+    engine = ENGINES[channel]
+    staging.write(f"{SKELETON}/etc/os-release", os_release(engine.suite, channel))
     libraries = f"usr/lib/{recipe.TRIPLETS[arch]}"
     for program in recipe.PROGRAMS:
         staging.copy_program(program, libraries)
+    for place, paths in engine.programs.items():
+        staging.copy_program(_first(tree, paths), libraries, place.removeprefix("usr/"))
+    for name, target in engine.links.items():
+        staging.link(name, target)
     for plugin in recipe.PLUGINS:
         for name in tree.names(f"{libraries}/{plugin}"):
             staging.copy_program(name, libraries)
@@ -83,7 +89,7 @@ def stage_root(
     _add_own_files(staging)
     for name, data in own.items():
         staging.write(f"lib/galley/{name}", data, executable=True)
-    runc = hashlib.sha256(tree.read("usr/sbin/runc")).hexdigest()
+    runc = hashlib.sha256(tree.read(_first(tree, engine.programs["usr/sbin/runc"]))).hexdigest()
     staging.write("lib/galley/runc.sha256", f"{runc}\n".encode())
     staging.write(f"{SKELETON}/etc/ssl/certs/ca-certificates.crt", certificates(tree))
 
@@ -99,6 +105,11 @@ def os_release(suite: str, channel: str) -> bytes:
         f'PRETTY_NAME="Galley (Debian {suite})"\nNAME="Galley"\nID=debian\nID_LIKE=debian\n'
         f"VERSION_CODENAME={suite}\nVARIANT_ID={channel}\n"
     ).encode()
+
+
+def _first(tree: PackageTree, paths: tuple[str, ...]) -> str:
+    """The first of the paths that a package has, else the first."""
+    return next((path for path in paths if tree.has(path)), paths[0])
 
 
 def _add_modules(
@@ -140,10 +151,12 @@ class Staging:
         self._tree = tree
         self._usr = usr
 
-    def copy(self, name: str) -> None:
-        """Copy a file or link of the packages; files of /etc go to the skeleton."""
+    def copy(self, name: str, place: str = "") -> None:
+        """Copy a file or link of the packages, to its own place if no other one is given; files of
+        /etc go to the skeleton."""
         target = self._tree.target(name) if self._tree.has(name) else None
-        place = name.removeprefix("usr/") if name.startswith("usr/") else f"{SKELETON}/{name}"
+        if not place:
+            place = name.removeprefix("usr/") if name.startswith("usr/") else f"{SKELETON}/{name}"
         if self.has(place):
             return
         if target is None:
@@ -153,12 +166,11 @@ class Staging:
         if self._tree.has(target):
             self.copy(target)
 
-    def copy_program(self, name: str, libraries: str) -> None:
-        """Copy a program (or library) and every library it needs."""
-        place = name.removeprefix("usr/")
-        if self.has(place):
+    def copy_program(self, name: str, libraries: str, place: str = "") -> None:
+        """Copy a program (or library), as `copy` does, and every library it needs."""
+        if self.has(place or name.removeprefix("usr/")):
             return
-        self.copy(name)
+        self.copy(name, place)
         for library in needed_libraries(self._tree.read(name)):
             path = library if "/" in library else f"{libraries}/{library}"
             if not self._tree.has(path):

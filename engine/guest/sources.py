@@ -10,6 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from engine.messages.image import CHECK_NO_APT
+from vm.host import process
+
 KEYRING = "debian-archive"
 APT = Path("/etc/apt")
 _SUITES = re.compile(
@@ -17,6 +20,13 @@ _SUITES = re.compile(
     r"(?P<pocket>-updates|-security|/updates|-backports.*|-proposed-updates)?"
 )
 _TESTING = ("forky", "duke", "testing", "sid", "unstable")
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Of this computer's apt. `folder`: with its sources; `options`: proxies and certificates."""
+
+    folder: Path
+    options: tuple[str, ...]
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -35,6 +45,13 @@ class Source(msgspec.Struct, frozen=True):
         if self.signed_by:
             return KEYRING in self.signed_by
         return all(_SUITES.fullmatch(suite) for suite in self.suites)
+
+
+def read_config() -> Config:
+    """Raises ToolMissing on a computer without apt."""
+    process.find_tool("apt-config", CHECK_NO_APT)
+    dump = process.run(["apt-config", "dump"]).stdout.decode(errors="replace").splitlines()
+    return Config(_folder(dump), apt_options(dump))
 
 
 def read_sources(apt: Path = APT) -> tuple[Source, ...]:
@@ -63,8 +80,10 @@ def mirror_lines(sources: Iterable[Source], suite: str) -> tuple[str, ...]:
         has = {_pocket(name) for name in source.suites}
         for uri in source.uris:
             option = f" [signed-by={source.signed_by}]" if source.signed_by else ""
+            # mmdebstrap refuses `file:`, which apt would use in place.
+            place = re.sub(r"\Afile:", "copy:", uri)
             lines += [
-                f"deb{option} {uri} {suite}{pocket} main" for pocket in pockets if pocket in has
+                f"deb{option} {place} {suite}{pocket} main" for pocket in pockets if pocket in has
             ]
     unique = tuple(dict.fromkeys(lines))
     return unique if any(line.split()[-2] == suite for line in unique) else ()
@@ -138,6 +157,13 @@ def _pocket(suite: str) -> str:
     match = _SUITES.fullmatch(suite)
     pocket = match["pocket"] if match else None
     return "-security" if pocket == "/updates" else pocket or ""
+
+
+def _folder(dump: Iterable[str]) -> Path:
+    """apt's directory: `Dir::Etc` is relative to `Dir`."""
+    found = re.findall(r'^(Dir|Dir::Etc) "(.*)";$', "\n".join(dump), re.MULTILINE)
+    places = dict(found)
+    return Path(places.get("Dir", "/"), places.get("Dir::Etc", APT))
 
 
 def _yes(value: str) -> bool:

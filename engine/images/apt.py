@@ -16,16 +16,14 @@ from pathlib import Path
 import msgspec
 
 from engine.guest import sources
+from engine.guest.apt_output import refusal
 from engine.messages.image import (
     CHECK_APT_FAILED,
     CHECK_CHANGELOGS,
     CHECK_LISTS,
     CHECK_NO_APT,
     CHECK_NO_SOURCE,
-    CHECK_NOT_SIGNED,
-    CHECK_NOT_YET,
     CHECK_UNREACHABLE,
-    RECIPE_DEBIAN_EXPIRED,
 )
 from vm.errors import DiskFull, HostError, Retry
 from vm.host import process
@@ -41,10 +39,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~:-]*")
 _FIELD = re.compile(r"^(Package|Version|Source): (.+)$", re.MULTILINE)
 _SOURCE = re.compile(r"(?P<name>\S+)(?: \((?P<version>\S+)\))?")
-# What apt-get says; "is expired" alone may be about a key.
-_EXPIRED = re.compile(r"Release file for \S+ is (expired|not valid anymore)")
-_NOT_YET = re.compile(r"Release file for \S+ is not valid yet")
-_NOT_SIGNED = re.compile(r"is not signed|GPG error|weak security")
 _NO_ROOM = re.compile(r"No space left")
 _STATUS = "dlstatus:"  # of lines that report progress to programs
 
@@ -89,19 +83,27 @@ class Candidate(msgspec.Struct, frozen=True):
 
 class Apt:
     """An apt with the root `root`, which exists. `lines`: of a sources.list, for `suite`;
-    `options`: further lines of an apt.conf.
+    `repository`: a source besides Debian's as deb822, or empty; `options`: further lines of an
+    apt.conf.
 
     Raises HostError without any lines: unlike mmdebstrap, Galley knows no mirror by itself.
     Raises ToolMissing without apt.
     """
 
     def __init__(
-        self, root: Path, suite: str, arch: str, lines: Sequence[str], options: Iterable[str] = ()
+        self,
+        root: Path,
+        suite: str,
+        arch: str,
+        lines: Sequence[str],
+        repository: str = "",
+        options: Iterable[str] = (),
     ) -> None:
         process.find_tool("apt-get", CHECK_NO_APT)
         if not lines:
             raise HostError(CHECK_NO_SOURCE, suite=suite, retry=Retry.NO)
         self._suite = suite
+        self._repository = repository
         self._root = root
         # APT::Sandbox::User in it: another user could not enter a private folder of root. Without
         # root the value has no effect.
@@ -111,6 +113,7 @@ class Apt:
                 (root / folder).mkdir(parents=True, exist_ok=True)
             (root / "state/status").touch()
             (root / "etc/sources.list").write_text("\n".join([*lines, ""]))
+            (root / "etc/sources.list.d/repository.sources").write_text(repository)
         except OSError as error:
             raise unusable(root, error) from error
         # Readable by its user alone: a proxy's address may have a password.
@@ -198,27 +201,29 @@ class Apt:
         details = msgspec.structs.replace(done, stdout=text.encode()).tail()
         if _NO_ROOM.search(text):
             return DiskFull(DISK_FULL, root=self._root, details=details)
-        for pattern, message in (
-            (_EXPIRED, RECIPE_DEBIAN_EXPIRED),
-            (_NOT_YET, CHECK_NOT_YET),
-            (_NOT_SIGNED, CHECK_NOT_SIGNED),
-        ):
-            if pattern.search(text):
-                return HostError(message, suite=self._suite, details=details, retry=Retry.NO)
-        return HostError(CHECK_UNREACHABLE, suite=self._suite, details=details, retry=Retry.YES)
+        refused = refusal(text, self._suite, self._repository, details)
+        if refused is not None:
+            return refused
+        source = f"Debian {self._suite}"
+        return HostError(CHECK_UNREACHABLE, source=source, details=details, retry=Retry.YES)
 
 
 @contextmanager
-def kept_apt(root: Path, suite: str, arch: str, lines: Sequence[str]) -> Iterator[Apt]:
-    """An apt whose lists stay in `root`, which is created, with the proxies and certificates of the
-    computer's apt. A later check fetches only what has changed.
+def kept_apt(
+    root: Path,
+    suite: str,
+    arch: str,
+    lines: Sequence[str],
+    repository: str = "",
+    options: Iterable[str] = (),
+) -> Iterator[Apt]:
+    """An `Apt` whose lists stay in `root`, which is created: a later check fetches only what has
+    changed.
 
     The lists of one stable suite take 21 MB, and apt's cache of them, which is removed at the end,
     43 MB. So is the configuration: a proxy's password may be in it. A second caller waits for the
     first. Raises HostError (ToolMissing).
     """
-    process.find_tool("apt-config", CHECK_NO_APT)
-    dump = process.run(["apt-config", "dump"]).stdout.decode(errors="replace").splitlines()
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(root / "lock")
@@ -226,7 +231,7 @@ def kept_apt(root: Path, suite: str, arch: str, lines: Sequence[str]) -> Iterato
     except OSError as error:
         raise unusable(root, error) from error
     try:
-        yield Apt(root, suite, arch, lines, sources.apt_options(dump))
+        yield Apt(root, suite, arch, lines, repository, options)
     finally:
         for left in (root / CONFIG, root / "cache" / "pkgcache.bin"):
             with suppress(OSError):

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from engine.guest.build import find_current
-from engine.guest.recipe import Channel, recipe_hash
+from engine.guest.channels import Channel
+from engine.guest.recipe import recipe_hash
 from engine.images import choice
 from engine.images.choice import Choice, Rejection
 from engine.messages.image import IMAGE_POSTPONED, IMAGE_WENT_BACK, RECIPE_AGAIN

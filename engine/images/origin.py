@@ -15,7 +15,8 @@ from typing import Protocol
 
 from engine.guest import recipe, sources
 from engine.guest.build import build_anew
-from engine.guest.recipe import Channel, recipe_hash
+from engine.guest.channels import ENGINES, Channel
+from engine.guest.recipe import recipe_hash
 from engine.images import changelogs
 from engine.images.apt import kept_apt
 from engine.images.check import Report, Update, check_packages, report_of
@@ -42,25 +43,37 @@ class Origin(Protocol):
 
 
 class DebianOrigin:
-    """Debian's packages, from the sources of this computer's apt. Only on Linux."""
+    """Debian's packages, from the sources of this computer's apt, and those of the channel's own
+    repository, if it has one. Only on Linux."""
 
-    def __init__(self, channel: Channel, apt: Path, cache: Path) -> None:
-        """`apt`: a folder for package lists; `cache`: one for what changelogs say."""
+    def __init__(
+        self,
+        channel: Channel,
+        apt: Path,
+        cache: Path,
+        repository: Callable[[Progress], str] = lambda _progress: "",
+    ) -> None:
+        """`apt`: a folder for package lists; `cache`: one for what changelogs say; `repository`:
+        makes the source of the channel's engine, as deb822, where it is not Debian's."""
         self._channel = channel
+        self._repository = repository
         self._apt = apt
         self._cache = changelogs.Cache(cache)
 
     def check(
         self, manifest: Manifest, now: datetime, progress: Progress, previous: Report | None = None
     ) -> Report:
-        suite = recipe.SUITES[self._channel]
-        lines = sources.mirror_lines(sources.read_sources(), suite)
-        with kept_apt(self._apt, suite, manifest.arch, lines) as apt:
+        suite, config = ENGINES[self._channel].suite, sources.read_config()
+        lines = sources.mirror_lines(sources.read_sources(config.folder), suite)
+        repository = self._repository(progress)
+        arch = manifest.arch
+        with kept_apt(self._apt, suite, arch, lines, repository, config.options) as apt:
             return check_packages(manifest, apt, self._cache, now, progress, previous)
 
     def get(self, images: Path, now: datetime, progress: Progress) -> Path:
         del now
-        return build_anew(images, channel=self._channel, progress=progress)
+        repository = self._repository(progress)
+        return build_anew(images, channel=self._channel, repository=repository, progress=progress)
 
 
 class FeedOrigin:

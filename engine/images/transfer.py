@@ -22,8 +22,9 @@ from typing import BinaryIO
 import msgspec
 
 from engine.guest.build import PARTS
+from engine.guest.channels import Channel
 from engine.guest.images_lock import IMPORTS
-from engine.guest.recipe import Channel, architecture, recipe_hash
+from engine.guest.recipe import architecture, recipe_hash
 from engine.guest.writing import writing
 from engine.images.meter import Meter
 from engine.images.room import check_room

@@ -15,12 +15,14 @@ from pathlib import Path
 import msgspec
 
 from engine.guest.build import find_current
-from engine.guest.recipe import Channel
+from engine.guest.channels import Channel
 from engine.images import check
 from engine.images.check import Report
 from engine.images.guest_images import GuestImages
 from engine.images.versions import sort_key
-from engine.lifecycle.image_origin import origin_of
+from engine.lifecycle.image_origin import get_newest, origin_of
+from engine.lifecycle.machine_channel import channel as channel_of
+from engine.lifecycle.machine_channel import channels
 from engine.messages.image import IMAGE_OLD, IMAGE_UPDATES_CANCELLED
 from engine.settings.store import SettingsStore
 from engine.types import ImageStatus
@@ -68,6 +70,7 @@ class ImageUpdates:
         self._stamp: tuple[object, ...] = ()
         self._tried: datetime | None = None
         self._failure: Failure | None = None
+        self._instead: Problem | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="image-updates", daemon=True)
 
@@ -102,7 +105,7 @@ class ImageUpdates:
         if used is None or manifest is None:
             return None
         report = self._report(manifest)
-        waiting = self.images.waiting(Channel(self._settings.current().channel), used)
+        waiting = self.images.waiting(self._channel(), used)
         newer = None if waiting is None else _manifest(waiting)
         return ImageStatus(
             name=used.name,
@@ -117,11 +120,12 @@ class ImageUpdates:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """An image that was rejected, one that is older than its user wants, and why there has been
-        no check for days."""
+        """An image that was rejected, one that is older than its user wants, why there has been no
+        check for days, and why a new machine has another channel."""
         status = self.status
         rejected = self.images.problems(status.date) if status is not None else ()
-        return (*rejected, *self._age_problem(), *self._check_problem())
+        instead = (self._instead,) if self._instead is not None else ()
+        return (*rejected, *self._age_problem(), *self._check_problem(), *instead)
 
     def _age_problem(self) -> tuple[Problem, ...]:
         status, limit = self.status, self._settings.current().image_warn_after
@@ -148,7 +152,12 @@ class ImageUpdates:
         settings, used = self._settings.current(), self._used()
         if settings.image_updates != "automatic" or used is None:
             return False
-        return self.images.waiting(Channel(settings.channel), used) is not None
+        return self.images.waiting(self._channel(), used) is not None
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Those to try for the machine, in this order."""
+        return channels(self._home, self._settings.current().channel)
 
     def refresh(self) -> None:
         """Another process has checked, or has added an image."""
@@ -157,8 +166,11 @@ class ImageUpdates:
 
     def get(self, progress: Callable[[Text], None]) -> Path:
         """The newest image, downloaded or built. Raises GalleyError and what `progress` raises."""
-        origin = origin_of(self._home, self._settings)
-        return origin.get(self._home.images, datetime.now(UTC), progress)
+        made, instead = get_newest(self._home, self._settings, progress)
+        if instead is not None:
+            log.warning("%s %s", instead.summary, instead.details)
+            self._instead = instead.to_problem()
+        return made
 
     def look(self, now: datetime) -> None:
         """Check once a day, and get what is newer if that is wanted. Raises GalleyError."""
@@ -193,8 +205,7 @@ class ImageUpdates:
     def _is_here(self, report: Report) -> bool:
         """Whether an image has all that is newer: one that waits for a cold start, or that did not
         work."""
-        channel = Channel(self._settings.current().channel)
-        found = map(_manifest, find_current(self._home.images, channel))
+        found = map(_manifest, find_current(self._home.images, self._channel()))
         return any(manifest is not None and _has_all(manifest, report) for manifest in found)
 
     def _run(self) -> None:
@@ -225,6 +236,9 @@ class ImageUpdates:
     def _report(self, manifest: Manifest) -> Report | None:
         report = check.load(self._home.image_check)
         return report if report is not None and report.image == manifest.directory_name else None
+
+    def _channel(self) -> Channel:
+        return channel_of(self._home, self._settings.current().channel)
 
     def _used(self) -> Path | None:
         spec = last_spec.read(self._directory)

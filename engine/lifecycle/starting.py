@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from engine.guest.recipe import Channel
+from engine.guest.channels import Channel
 from engine.lifecycle.configuring import ConfigureSequence
 from engine.lifecycle.data_guard import DataGuard
 from engine.lifecycle.image_updates import ImageUpdates
@@ -129,28 +129,31 @@ class StartSequence:
             wait.wait(0.0)
             note(text)
 
-        settings, folders = self._settings.load(), self._folders.wanted()
+        folders = self._folders.wanted()
         if self._machine.backend.features.image_format == "none":
             return machine_spec(self._settings, "", folders)
-        channel = Channel(settings.channel)
+        wanted = self._image_updates.channels
         if chosen is None and next(resumes, False):
-            chosen = self._suspended_image(channel)
+            chosen = self._suspended_image(wanted[0])
         if chosen is None:
-            chosen = self._newest_image(channel, report)
+            chosen = self._newest_image(wanted, report)
         else:
             self._guard.before_boot(image.read_manifest(chosen).engine_version)
         self._image = chosen
         self._configuring.write_boot_files(chosen)
         return machine_spec(self._settings, str(chosen), folders)
 
-    def _newest_image(self, channel: Channel, report: Callable[[Text], None]) -> Path:
-        """The newest image whose dockerd may open the data. Where there is no room for the snapshot
+    def _newest_image(self, wanted: tuple[Channel, ...], report: Callable[[Text], None]) -> Path:
+        """The newest image of the first channel that has one, else one that is downloaded or built:
+        one whose dockerd may open the data. Where there is no room for the snapshot
         before a newer major version, the newest one of the version that the data has."""
-        found = self._images.newest(channel, report) or self._image_updates.get(report)
+        here = (self._images.newest(each, report) for each in wanted)
+        found = next((path for path in here if path), None) or self._image_updates.get(report)
+        manifest = image.read_manifest(found)
         try:
-            self._guard.before_boot(image.read_manifest(found).engine_version)
+            self._guard.before_boot(manifest.engine_version)
         except (DiskFull, SnapshotRefused) as error:
-            older = self._images.of_engine(channel, self._guard.fits)
+            older = self._images.of_engine(Channel(manifest.channel), self._guard.fits)
             if older is None:
                 raise
             self._images.postpone(found, error)
@@ -171,7 +174,7 @@ class StartSequence:
         """The image to go back to, if the last start was with a new one."""
         if self._image is None:
             return None
-        return self._images.before(Channel(self._settings.current().channel), self._image)
+        return self._images.before(Channel(image.read_manifest(self._image).channel), self._image)
 
     def _running_image(self) -> Path | None:
         spec = self._machine.backend.observe(self._machine.directory).spec

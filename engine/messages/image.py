@@ -2,6 +2,22 @@
 
 from vm.messages import Message
 
+CHANNEL_INSTEAD = Message(
+    "channel.instead",
+    "The new machine has the image channel {channel}, because {wanted} is not available: {reason}",
+    "Try it again later: galley settings set channel {wanted}",
+)
+CHANNEL_NO_ADDRESS = Message(
+    "channel.no_address",
+    "The image channel docker needs the address of Docker's apt repository.",
+    "Docker's guide to its installation on Debian has it: galley settings set docker_repository "
+    "ADDRESS",
+)
+CHANNEL_OTHER_KEY = Message(
+    "channel.other_key",
+    "{address} does not have the key of Docker's apt repository, {fingerprint}.",
+    "Check the setting docker_repository",
+)
 CHECK_APT_FAILED = Message(
     "check.apt_failed", "apt could not read the package lists that it fetched."
 )
@@ -20,18 +36,18 @@ CHECK_NO_SOURCE = Message(
 )
 CHECK_NOT_SIGNED = Message(
     "check.not_signed",
-    "The package lists of Debian {suite} have no valid signature of Debian.",
+    "The package lists of {source} have no valid signature of the key that Galley expects.",
     "Install a current debian-archive-keyring, or use another Debian mirror in "
     "/etc/apt/sources.list.d",
 )
 CHECK_NOT_YET = Message(
     "check.not_yet",
-    "The package lists of Debian {suite} are dated later than this computer's clock.",
+    "The package lists of {source} are dated later than this computer's clock.",
     "Set the clock: sudo timedatectl set-ntp true",
 )
 CHECK_UNREACHABLE = Message(
     "check.unreachable",
-    "The package lists of Debian {suite} could not be fetched.",
+    "The package lists of {source} could not be fetched.",
     "Check the network and apt's sources: sudo apt-get update",
 )
 
@@ -93,8 +109,7 @@ KERNEL_OTHER_FUNCTION = Message(
 RECIPE_AGAIN = Message("recipe.again", "{damage} Building it again")
 RECIPE_DEBIAN_EXPIRED = Message(
     "recipe.debian_expired",
-    "The copy of Debian {suite} that this computer reaches is out of date: its Release file has "
-    "expired.",
+    "The copy of {source} that this computer reaches is out of date: its Release file has expired.",
     "Use the stable channel, or another Debian mirror in /etc/apt/sources.list.d",
 )
 RECIPE_FILES = Message("recipe.files", "Choosing the guest's files")
@@ -130,6 +145,11 @@ RECIPE_NO_PACKAGES = Message(
     "mmdebstrap did not report the packages that it installed.",
     "Install dpkg, and a current mmdebstrap",
 )
+RECIPE_NO_PACKAGE = Message(
+    "recipe.no_package",
+    "The apt sources of this channel do not have the package {name}.",
+    "Use the stable channel, or another mirror",
+)
 RECIPE_NO_RELEASE = Message(
     "recipe.no_release",
     "No signed Release file says how old the guest's packages are.",
@@ -144,6 +164,12 @@ RECIPE_NOT_COMPILED = Message(
     "recipe.not_compiled",
     "{name} could not be compiled for the guest.",
     "{hint}",
+)
+RECIPE_OLDER = Message(
+    "recipe.older",
+    "The package lists of {codename} are of {date}, older than those of the image that is here, "
+    "of {kept}.",
+    "Try again later, or use another mirror",
 )
 RECIPE_ROOT = Message("recipe.root", "Compressing the root file system")
 RECIPE_UNPACK = Message("recipe.unpack", "Downloading and unpacking Debian {suite} packages")

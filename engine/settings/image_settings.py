@@ -9,6 +9,8 @@ import msgspec
 
 from engine.settings.setting import MACHINE_RESTART, Kind, SettingSpec, Topic
 
+AUTOMATIC = "automatic"
+
 
 class ImageSettings(msgspec.Struct, frozen=True):
     """A part of `Settings`."""
@@ -19,10 +21,12 @@ class ImageSettings(msgspec.Struct, frozen=True):
             Topic.IMAGE,
             Kind.CHOICE,
             "Image channel",
-            "Version of Docker Engine in the guest image: stable or latest.",
-            default="stable",
+            "Docker Engine of the guest image. stable: that of Debian's stable release; latest: of "
+            "its next release; docker: of Docker's own packages. automatic: a new machine takes "
+            "latest, or stable if latest is not available, and keeps it.",
+            default=AUTOMATIC,
             needs_restart=MACHINE_RESTART,
-            choices=("stable", "latest"),
+            choices=(AUTOMATIC, "stable", "latest", "docker"),
         ),
     ]
     image_updates: Annotated[
@@ -67,6 +71,17 @@ class ImageSettings(msgspec.Struct, frozen=True):
             "Key of the image feed",
             "minisign public key that signs a feed of your own. If it is empty, Galley's own keys "
             "are used.",
+            default="",
+        ),
+    ]
+    docker_repository: Annotated[
+        str,
+        SettingSpec(
+            Topic.IMAGE,
+            Kind.FEED,
+            "Docker's apt repository",
+            "Address or folder of Docker's apt repository for Debian, for the image channel "
+            "docker. Its key must be Docker's.",
             default="",
         ),
     ]

@@ -216,8 +216,19 @@ def accept(directory: MachineDir) -> None:
 
 
 def guest_image() -> Path:
-    """The image that `./dev test` built; builds it if it is missing."""
+    """The image that `./dev test` built; builds it if it is missing. `tests/channels.py` has the
+    suite use others."""
     from engine.guest.build import build
+    from engine.guest.channels import Channel
 
     images = Path(os.environ.get("GALLEY_TEST_IMAGES") or find_home().images)
-    return build(images, progress=print)
+    channel = Channel(os.environ.get("GALLEY_TEST_CHANNEL") or Channel.STABLE)
+    return build(images, channel=channel, progress=print)
+
+
+def link_image(folder: Path) -> Path:
+    """A new folder of images with that one alone: a new machine prefers another channel."""
+    folder.mkdir()
+    made = guest_image()
+    (folder / made.name).symlink_to(made)
+    return folder

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import accept, guest_image
+from tests.contract.conftest import accept, link_image
 from tests.e2e.galley import Galley
 from vm.host import net
 
 
 @pytest.fixture(scope="session")
-def images() -> Path:
-    """The directory of images that `./dev test` has built."""
-    return guest_image().parent
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the image that `./dev test` has built."""
+    return link_image(tmp_path_factory.mktemp("i") / "images")
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,8 @@ class Galley:
                 del os.environ["GALLEY_HOME"]
             else:
                 os.environ["GALLEY_HOME"] = kept
+        if channel := os.environ.get("GALLEY_TEST_CHANNEL"):
+            self.home.settings.write_text(f'version = 1\nchannel = "{channel}"\n')
         self.machine = MachineDir.of(self.home)
         self.docker_host = f"unix://{self.home.docker_socket}"
         if program is GALLEY:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.contract.conftest import link_image
 from tests.e2e.galley import IMAGE, Galley
 from tests.unit.engine.images.signer import Signer
 from vm import image
@@ -19,19 +20,9 @@ POWERS_OFF = cpio([CpioEntry("init", 0o100755, b"#!/bin/sh\npoweroff -f\n")])
 
 
 @pytest.fixture
-def images(tmp_path: Path, images: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     """Images of the test's own: at first the one that `./dev test` has built, by a link."""
-    (own,) = (path for path in image.find(images) if is_used(path))
-    folder = tmp_path / "images"
-    folder.mkdir()
-    (folder / own.name).symlink_to(own)
-    return folder
-
-
-def is_used(path: Path) -> bool:
-    from engine.guest.build import find_current
-
-    return find_current(path.parent)[:1] == (path,)
+    return link_image(tmp_path / "images")
 
 
 @pytest.fixture

@@ -98,7 +98,6 @@ def test_images_are_found_newest_first(made: Path) -> None:
     image.write_manifest(newer, image.read_manifest(made))
     os.utime(made / MANIFEST, (1, 1))
     assert image.find(images) == (newer, made)
-    assert image.unused(images, [newer]) == (made,)
     assert image.find(images / "absent") == ()
 
 

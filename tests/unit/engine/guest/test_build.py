@@ -7,16 +7,18 @@ import msgspec
 import pytest
 
 from engine.guest import build as building
-from engine.guest.build import build, build_anew, find_current
+from engine.guest.build import Wanted, build, build_anew, find_current
+from engine.guest.channels import Channel
 from engine.guest.images_lock import LOCK, only_one
-from engine.guest.recipe import Channel, architecture, recipe_hash
+from engine.guest.recipe import architecture, recipe_hash
+from engine.messages.image import RECIPE_OLDER
 from tests import small_image
 from tests.small_image import MANIFEST, RUNC
 from vm import image
 from vm.errors import Cancelled, HostError
 from vm.host import process
 from vm.host.process import Completed
-from vm.image import Manifest
+from vm.image import Manifest, Release
 from vm.messages import Message, Text
 from vm.messages.machine import START_CANCELLED
 
@@ -26,10 +28,10 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Makes a tiny image instead of a real one; lists the work folders."""
     made: list[Path] = []
 
-    def make(work: Path, target: Path, channel: Channel, arch: str, progress: object) -> None:
+    def make(work: Path, target: Path, wanted: Wanted, progress: object) -> None:
         made.append(work)
         target.rmdir()
-        small_image.make_in(target, manifest_now(channel, arch))
+        small_image.make_in(target, manifest_now(wanted.channel, wanted.arch))
 
     monkeypatch.setattr(building, "_make_parts", make)
     monkeypatch.setattr(process, "find_tool", lambda name, hint: Path(name))
@@ -118,16 +120,49 @@ def test_a_build_that_ends_early_leaves_nothing(
     ("output", "summary", "hint"),
     [
         ("E: Release file for x is expired (invalid since 3d)", "has expired", "stable channel"),
+        ("E: Unable to locate package docker-buildx", "package docker-buildx", "stable channel"),
         ("newuidmap: no subuid range", "could not be fetched", "--add-subuids"),
         ("tar: write error: No space left on device", "could not be fetched", "Free 2 GB"),
         ("E: Failed to fetch", "could not be fetched", "apt-get update"),
     ],
 )
 def test_a_failed_download_has_a_hint(output: str, summary: str, hint: str) -> None:
-    error = building._unpack_failed("forky", Completed(("mmdebstrap",), 1, output.encode(), b""))
+    wanted = Wanted(Channel.LATEST, "amd64")
+    error = building._unpack_failed(wanted, Completed(("mmdebstrap",), 1, output.encode(), b""))
     assert summary in error.summary
     assert hint in error.hint
     assert output in error.details
+
+
+def test_packages_of_older_lists_are_refused(
+    steps: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mirror that replays old lists, which have no date of expiry, or is behind another one."""
+    newer = dated(manifest_now(), "2026-11-28T08:00:00Z")
+    small_image.add_to(tmp_path, newer)
+    small_image.add_to(tmp_path, dated(manifest_now(Channel.LATEST), "2026-11-30T08:00:00Z"))
+    made = dated(manifest_now(), "2026-11-27T08:00:00Z")
+
+    def make(_work: Path, target: Path, *_rest: object) -> None:
+        target.rmdir()
+        small_image.make_in(target, made)
+
+    monkeypatch.setattr(building, "_make_parts", make)
+    with pytest.raises(HostError, match="older than those of the image that is here") as raised:
+        build_anew(tmp_path, progress=lambda text: None)
+    assert raised.value.code == RECIPE_OLDER.code
+    assert newer.directory_name in images_in(tmp_path)
+    made = dated(manifest_now(), "2026-11-29T08:00:00Z")
+    assert build_anew(tmp_path, progress=lambda text: None).name == made.directory_name
+
+
+def dated(manifest: Manifest, date: str) -> Manifest:
+    """Its packages are from a release of this date."""
+    release = Release("Debian", "stable", "trixie", date, "ab" * 32)
+    runc = msgspec.structs.replace(RUNC, version=date)
+    return msgspec.structs.replace(
+        manifest, date=date, releases=(release,), packages={**manifest.packages, "runc": runc}
+    )
 
 
 def test_what_a_killed_build_has_left_is_removed(steps: list[Path], tmp_path: Path) -> None:
@@ -151,6 +186,21 @@ def test_a_second_build_waits_and_finds_the_image(steps: list[Path], tmp_path: P
     made = build(tmp_path, progress=build_meanwhile)
     assert "Waiting for another download or build" in told[0].english
     assert made.name == manifest_now().directory_name
+    assert not steps
+
+
+def test_a_second_update_waits_and_takes_the_new_image(steps: list[Path], tmp_path: Path) -> None:
+    small_image.add_to(tmp_path, manifest_now())
+    newer = later(manifest_now())
+
+    def build_meanwhile(_text: Text) -> None:
+        if not (tmp_path / newer.directory_name).exists():
+            small_image.add_to(tmp_path, newer)
+            held.__exit__(None, None, None)
+
+    held = only_one(tmp_path, build_meanwhile)
+    held.__enter__()
+    assert build_anew(tmp_path, progress=build_meanwhile).name == newer.directory_name
     assert not steps
 
 

@@ -10,6 +10,7 @@ from engine.guest.sources import (
     mirror_lines,
     parse_deb822,
     parse_list,
+    read_config,
     read_sources,
 )
 
@@ -93,6 +94,28 @@ def test_the_next_release_has_one_line() -> None:
 )
 def test_debians_own_sources_are_recognised(source: Source, debian: bool) -> None:
     assert source.is_debian is debian
+
+
+def test_a_mirror_in_a_folder_is_copied_from() -> None:
+    """mmdebstrap refuses `file:`."""
+    source = Source(("file:/srv/debian", "file:///srv/b"), ("trixie",), ("main",), KEYRING)
+    assert mirror_lines([source], "trixie") == (
+        f"deb [signed-by={KEYRING}] copy:/srv/debian trixie main",
+        f"deb [signed-by={KEYRING}] copy:///srv/b trixie main",
+    )
+
+
+def test_the_configuration_is_that_of_this_computers_apt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "apt.conf"
+    config.write_text(f'Dir::Etc "{tmp_path}/etc";\nAcquire::http::Proxy "http://127.0.0.1:1";\n')
+    monkeypatch.setenv("APT_CONFIG", str(config))
+    found = read_config()
+    assert found.folder == tmp_path / "etc"
+    assert 'Acquire::http::Proxy "http://127.0.0.1:1";' in found.options
+    config.write_text(f'Dir "{tmp_path}";\nDir::Etc "apt";\n')
+    assert read_config().folder == tmp_path / "apt"
 
 
 def test_without_a_debian_source_there_are_no_lines() -> None:

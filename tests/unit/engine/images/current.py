@@ -2,7 +2,8 @@
 
 import msgspec
 
-from engine.guest.recipe import Channel, architecture, recipe_hash
+from engine.guest.channels import Channel
+from engine.guest.recipe import architecture, recipe_hash
 from tests.small_image import MANIFEST, RUNC
 from vm.messages import Text
 

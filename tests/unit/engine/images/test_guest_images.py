@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.guest.recipe import Channel, architecture, recipe_hash
+from engine.guest.channels import Channel
+from engine.guest.recipe import architecture, recipe_hash
 from engine.images import choice
 from engine.images.guest_images import GuestImages
 from tests import small_image

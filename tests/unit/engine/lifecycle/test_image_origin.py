@@ -4,10 +4,13 @@ import base64
 import socket
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from engine.lifecycle.image_origin import feed_origin, proxies_for
+from engine.guest.channels import Channel
+from engine.lifecycle.image_origin import feed_origin, proxies_for, repository_of
+from engine.messages.image import CHANNEL_NO_ADDRESS, CHANNEL_OTHER_KEY
 from engine.provisioning import proxies
 from engine.settings.store import SettingsStore
 from tests.unit.engine.images.current import ignore
@@ -40,7 +43,7 @@ def test_the_proxy_of_the_environment_gets_its_login(
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = f"127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setenv("https_proxy", f"http://me:hid%40den@{place}")
-        origin = feed_origin(home, settings, FEED, KEY)
+        origin = feed_origin(home, settings, FEED, KEY, Channel.STABLE)
         thread = threading.Thread(target=answer, args=(server,))
         thread.start()
         with pytest.raises(HostError):
@@ -80,4 +83,17 @@ def test_a_feed_of_this_computer_asks_for_no_password(
 def test_an_address_that_is_none_is_an_error(home: Home, settings: SettingsStore) -> None:
     for address in ("https://[", "https://example.com:x", "galley"):
         with pytest.raises(SettingsError):
-            feed_origin(home, settings, address, KEY)
+            feed_origin(home, settings, address, KEY, Channel.STABLE)
+
+
+def test_only_the_channel_docker_needs_an_address(settings: SettingsStore, tmp_path: Path) -> None:
+    assert repository_of(settings, Channel.STABLE, ignore) == ""
+    assert repository_of(settings, Channel.LATEST, ignore) == ""
+    with pytest.raises(SettingsError) as raised:
+        repository_of(settings, Channel.DOCKER, ignore)
+    assert raised.value.code == CHANNEL_NO_ADDRESS.code
+    (tmp_path / "gpg").write_bytes(b"")
+    settings.set("docker_repository", str(tmp_path))
+    with pytest.raises(HostError) as refused:
+        repository_of(settings, Channel.DOCKER, ignore)
+    assert refused.value.code == CHANNEL_OTHER_KEY.code

@@ -11,7 +11,7 @@ from engine.images.check import Update, report_of
 from engine.images.feed import INDEX
 from engine.images.publish import publish
 from engine.lifecycle.image_updates import AGAIN, EVERY, ImageUpdates
-from engine.messages.image import IMAGE_OLD
+from engine.messages.image import CHANNEL_INSTEAD, IMAGE_OLD
 from engine.settings.store import SettingsStore
 from tests import small_image
 from tests.unit.engine.images.current import CURRENT, LATER, ignore
@@ -202,6 +202,26 @@ def test_failed_checks_are_a_problem_after_three_days(scene: Scene) -> None:
     scene.settings.set("image_updates", "ask")
     scene.publish(3, now)
     scene.updates.look(now)
+    assert scene.updates.problems == ()
+
+
+def test_a_new_machine_has_the_stable_channel_where_the_latest_is_missing(scene: Scene) -> None:
+    scene.settings.set("image_warn_after", 0)
+    MachineDir.of(scene.home).spec.unlink()
+    scene.publish(2, datetime.now(UTC))
+    made = scene.updates.get(ignore)
+    assert made.name == LATER.directory_name
+    scene.run_with(made)
+    (problem,) = scene.updates.problems
+    assert problem.code == CHANNEL_INSTEAD.code
+    assert "no image of channel latest" in problem.summary
+
+
+def test_a_machine_never_changes_its_channel_by_itself(scene: Scene) -> None:
+    scene.run_with(scene.home.images / "latest-amd64-a-b")
+    scene.publish(2, datetime.now(UTC))
+    with pytest.raises(HostError, match="no image of channel latest"):
+        scene.updates.get(ignore)
     assert scene.updates.problems == ()
 
 
