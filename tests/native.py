@@ -19,12 +19,14 @@ ADDRESS = "10.0.2.15/24"  # QEMU gives a guest the same
 
 
 class NativeDocker:
-    """`docker` runs the CLI, as `Galley.docker` does for the VM. `options`: dockerd's options."""
+    """`docker` runs the CLI, as `Galley.docker` does for the VM. `options`: dockerd's options.
+    `usr`: a folder whose programs and libraries dockerd gets instead of this computer's."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, usr: Path | None = None) -> None:
         self.folder = folder
         self.socket = folder / "docker.sock"
         self._options = options
+        self._usr = usr
         self._name = f"galley-{folder.name}-{os.getpid()}"
         self.namespace = Path("/run/netns", self._name)
         self._process: subprocess.Popen[bytes] | None = None
@@ -52,6 +54,9 @@ class NativeDocker:
         ]
         # Not `ip netns exec`: it mounts a new /sys, which hides the cgroups.
         enter = ["nsenter", f"--net={self.namespace}"]
+        if self._usr is not None:
+            over = f"mount -t overlay -o lowerdir={self._usr}:/usr overlay /usr"
+            enter += ["unshare", "--mount", "sh", "-c", f'{over} && exec "$@"', "sh"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*enter, "dockerd", *options],

@@ -3,6 +3,7 @@
 Next: `suite.py`.
 """
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -17,7 +18,7 @@ import pytest
 
 from tests.conformance.engines import IMAGE, Engine
 from tests.conformance.suite import LIMIT, Suite
-from tests.contract.conftest import guest_image
+from tests.contract.conftest import link_image
 from tests.e2e.galley import IMAGE as TEST_IMAGE
 from tests.e2e.galley import Galley
 from tests.native import NativeDocker
@@ -33,8 +34,9 @@ GROUP = b"root:x:0:\nstaff:x:50:\nnogroup:x:65534:\n"
 def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
     """A native dockerd and a Galley, both with their defaults."""
     folder = Path(tempfile.mkdtemp(prefix="gc"))  # short enough for a socket's path
-    galley = Galley(folder / "home", guest_image().parent)
-    native = NativeDocker(folder / "native")
+    galley = Galley(folder / "home", link_image(folder / "images"))
+    usr = os.environ.get("GALLEY_TEST_NATIVE")  # of tests/channels.py
+    native = NativeDocker(folder / "native", usr=Path(usr) if usr else None)
     try:
         with ThreadPoolExecutor() as pool:
             for started in [pool.submit(native.start), pool.submit(galley.start)]:
