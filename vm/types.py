@@ -60,6 +60,7 @@ class MachineSpec(msgspec.Struct, frozen=True):
     cpu_model: str = "auto"
     shares: tuple[Share, ...] = ()
     share_by: str = "auto"  # auto, virtiofs, sftp
+    id_offset: int = 0  # of containers' user namespaces: `vm/host/remapped_ids.py`
 
 
 class BootOptions(msgspec.Struct, frozen=True):

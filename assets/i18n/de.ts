@@ -2360,6 +2360,10 @@
         <translation>Anmeldungen an Registrys liegen im Schlüsselbund</translation>
     </message>
     <message>
+        <source>Remap container users</source>
+        <translation>Benutzer von Containern umsetzen</translation>
+    </message>
+    <message>
         <source>Remove</source>
         <translation>Entfernen</translation>
     </message>
@@ -2510,6 +2514,10 @@
     <message>
         <source>Root file system</source>
         <translation>Root-Dateisystem</translation>
+    </message>
+    <message>
+        <source>Root in a container is an unprivileged user of the virtual machine. Images, containers and volumes of the other mode stay on its disk, hidden until you switch back.</source>
+        <translation>root in einem Container ist ein Benutzer der virtuellen Maschine ohne besondere Rechte. Images, Container und Volumes des anderen Modus bleiben auf ihrem Datenträger, sind aber verborgen, bis Sie zurückwechseln.</translation>
     </message>
     <message>
         <source>Run</source>
@@ -6117,6 +6125,10 @@
     <message>
         <source>The server answers {status} ({reason}) for {address}.</source>
         <translation>Der Server antwortet mit {status} ({reason}) für {address}.</translation>
+    </message>
+    <message>
+        <source>The setting userns_remap is for this: shared folders follow it, too.</source>
+        <translation>Dafür gibt es die Einstellung userns_remap: ihr folgen auch freigegebene Ordner.</translation>
     </message>
     <message>
         <source>The settings file cannot be read: {reason}.</source>

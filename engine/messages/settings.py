@@ -50,6 +50,10 @@ DAEMON_JSON_TOO_LONG = Message(
     "Shorten it.",
 )
 DAEMON_JSON_TWICE = Message("daemon_json.twice", '"{name}" is there twice.', "Keep one of them.")
+DAEMON_JSON_USERNS_REMAP = Message(
+    "daemon_json.userns_remap",
+    "The setting userns_remap is for this: shared folders follow it, too.",
+)
 DAEMON_JSON_UNREADABLE = Message(
     "daemon_json.unreadable",
     "daemon.json cannot be read: {reason}.",

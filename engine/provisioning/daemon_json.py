@@ -33,6 +33,7 @@ from engine.messages.settings import (
     DAEMON_JSON_TOO_LONG,
     DAEMON_JSON_TWICE,
     DAEMON_JSON_UNREADABLE,
+    DAEMON_JSON_USERNS_REMAP,
     DOCKERD_DOES_NOT_START,
     DOCKERD_GONE,
     DOCKERD_LIVE_RESTORE,
@@ -57,7 +58,7 @@ REFUSED, AS_BEFORE = 65, 66  # exit codes of `daemon-config apply`
 RELOAD_PATIENCE = 180.0  # seconds: dockerd may be starting, and then reloads
 NO_COMMAND = (126, 127)  # a shell's exit codes without the program
 
-# Settings that would make dockerd unreachable, and why.
+# Settings that would make dockerd or shared folders unusable, and why.
 OWNED = {
     "hosts": DAEMON_JSON_HOSTS,
     "data-root": DAEMON_JSON_DATA_ROOT,
@@ -69,6 +70,7 @@ OWNED = {
     "iptables": DAEMON_JSON_IPTABLES,
     "tls": DAEMON_JSON_TLS,
     "tlsverify": DAEMON_JSON_TLS,
+    "userns-remap": DAEMON_JSON_USERNS_REMAP,
 }
 
 

@@ -299,6 +299,19 @@ class Settings(ImageSettings, frozen=True):
             choices=("auto", "virtiofs", "sftp"),
         ),
     ]
+    userns_remap: Annotated[
+        bool,
+        SettingSpec(
+            Topic.DOCKER,
+            Kind.SWITCH,
+            "Remap container users",
+            "Root in a container is an unprivileged user of the virtual machine. Images, "
+            "containers and volumes of the other mode stay on its disk, hidden until you switch "
+            "back.",
+            default=False,
+            needs_restart=MACHINE_RESTART,
+        ),
+    ]
     use_context: Annotated[
         bool,
         SettingSpec(

@@ -48,6 +48,7 @@ MIGRATIONS: tuple[Callable[[MutableMapping[str, Any]], None], ...] = (
 )
 
 
+REMAPPED = 1_000_000  # the first id of remapped containers, beyond those of usual computers
 WITH_UNITS = (Kind.SIZE, Kind.DURATION)  # written in the file with a unit
 
 
@@ -260,6 +261,7 @@ def machine_spec(store: SettingsStore, image: str, folders: tuple[Share, ...] = 
         cpu_model=settings.cpu_model,
         shares=folders,
         share_by=settings.share_by,
+        id_offset=REMAPPED if settings.userns_remap else 0,
     )
 
 

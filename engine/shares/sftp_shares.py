@@ -34,13 +34,21 @@ class ServedFolders:
         self._streams: dict[int, Stream] = {}
         self._threads: dict[int, threading.Thread] = {}  # by the folder's number
 
-    def begin(self, dial: Dial, folders: tuple[Share, ...], private: tuple[str, ...] = ()) -> None:
-        """Serve `folders`, without the folders in `private`. Idempotent."""
+    def begin(
+        self,
+        dial: Dial,
+        folders: tuple[Share, ...],
+        private: tuple[str, ...] = (),
+        id_offset: int = 0,
+    ) -> None:
+        """Serve `folders`, without the folders in `private`. `id_offset`: of containers'
+        user namespaces. Idempotent."""
         if not self._ended.is_set():
             return
         self._ended = ended = threading.Event()
         for number, share in enumerate(folders):
-            words = (dial, number, share, private, ended, self._threads.get(number))
+            before = self._threads.get(number)
+            words = (dial, number, share, private, id_offset, ended, before)
             self._threads[number] = threading.Thread(
                 target=self._serve, args=words, name=f"share{number}", daemon=True
             )
@@ -61,6 +69,7 @@ class ServedFolders:
         number: int,
         share: Share,
         private: tuple[str, ...],
+        id_offset: int,
         ended: threading.Event,
         before: threading.Thread | None,
     ) -> None:
@@ -72,6 +81,6 @@ class ServedFolders:
             with contextlib.suppress(GalleyError, OSError):
                 self._streams[number] = stream = dial(SOCKET.format(number))
                 log.info("serving %s", share.host_path)
-                server.serve(stream, share, private, self._budget)
+                server.serve(stream, share, private, self._budget, id_offset)
                 log.info("%s is no longer served", share.host_path)
             self._streams.pop(number, None)

@@ -72,7 +72,8 @@ class SharedFolders:
         seen = self._backend.observe(self._directory)
         if seen.share_by == "sftp" and seen.spec is not None:
             private = private_folders.of(self._home)
-            self._served.begin(machine.guest.dial, seen.spec.shares, private)
+            spec = seen.spec
+            self._served.begin(machine.guest.dial, spec.shares, private, spec.id_offset)
         self._inode_pressure.begin(machine, partial(self._lose, machine))
 
     def end(self) -> None:

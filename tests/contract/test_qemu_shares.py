@@ -71,7 +71,7 @@ def folder(ordinary_user: OrdinaryUser) -> Path:
 @pytest.fixture
 def start(
     ordinary_user: OrdinaryUser, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], Guest]]:
+) -> Iterator[Callable[..., Guest]]:
     """Starts a machine whose virtiofsd runs as the user, and QEMU as root."""
     image = str(guest_image())  # before GALLEY_HOME changes
     monkeypatch.setenv("GALLEY_HOME", str(ordinary_user.folder / "home"))
@@ -90,12 +90,12 @@ def start(
 
     monkeypatch.setattr(virtiofsd, "rights", users_rights)
 
-    def prepare(wait: Patience, note: object) -> MachineSpec:
-        share = Share(str(folder), str(folder))
-        # One CPU would be busy with dockerd's start while sshd is to answer in time.
-        return msgspec.structs.replace(bench.spec(), cpus=2, shares=(share,))
+    def started(id_offset: int = 0) -> Guest:
+        def prepare(wait: Patience, note: object) -> MachineSpec:
+            # One CPU would be busy with dockerd's start while sshd is to answer in time.
+            spec = msgspec.structs.replace(bench.spec(), cpus=2, id_offset=id_offset)
+            return msgspec.structs.replace(spec, shares=(Share(str(folder), str(folder)),))
 
-    def started() -> Guest:
         bench.open().start(prepare)
         return Guest(bench, folder)
 
@@ -120,6 +120,28 @@ def test_files_of_a_container_user_get_subordinate_ids(
     for stranger in ("5:5", f"{USER}:{USER}"):
         assert "Permission denied" in guest.container(stranger, "cat data/PG_VERSION")
     assert "Permission denied" in guest.container("999:998", "cat private")
+
+
+def test_containers_with_a_user_namespace_have_the_same_owners(
+    ordinary_user: OrdinaryUser, start: Callable[..., Guest], folder: Path
+) -> None:
+    ordinary_user.lend(USERS, GROUPS)
+    guest = start(1_000_000)
+    output = guest.container("0:0", "cat /proc/self/uid_map; cat private; echo 2 >> private")
+    assert output.split() == ["0", "1000000", "65536", "mine"]
+    mine = guest.container(f"{USER}:{USER}", "cat private; echo new > new; stat -c '%u %g' new")
+    assert mine == f"mine\n2\n{USER} {USER}\n"
+    assert guest.container("0:0", "mkdir data; chown 999:998 data; chmod 700 data") == ""
+    assert guest.container("999:998", SERVER).splitlines() == [
+        *("16", "page", "999 998 700", "999 998 600", "999 998 755")
+    ]
+    for name in ("data", "data/PG_VERSION", "data/base/2"):
+        owner = (folder / name).stat()
+        assert (owner.st_uid, owner.st_gid) == (USERS + 998, GROUPS + 997)
+    for name in ("private", "new"):
+        assert ((folder / name).stat().st_uid, (folder / name).stat().st_gid) == (USER, USER)
+    assert "Permission denied" in guest.container("5:5", "cat private")
+    assert "Permission denied" in guest.container("0:0", "cat roots")
 
 
 def test_the_users_own_id_and_unmapped_ids_become_the_user(

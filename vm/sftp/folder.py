@@ -20,7 +20,7 @@ import paramiko
 from paramiko import SFTPAttributes
 from paramiko.sftp import SFTP_OK, SFTP_OP_UNSUPPORTED, SFTP_PERMISSION_DENIED
 
-from vm.host import beneath, file_identity, private_folders
+from vm.host import beneath, file_identity, private_folders, remapped_ids
 from vm.host.beneath import PathAt
 from vm.host.open_files import Budget
 from vm.types import Share
@@ -37,8 +37,10 @@ class _Entry(SFTPAttributes):
         return b""
 
 
-def _attributes[A: SFTPAttributes](seen: os.stat_result, kind: type[A]) -> A:
+def _attributes[A: SFTPAttributes](seen: os.stat_result, kind: type[A], offset: int) -> A:
     found = kind.from_stat(seen)
+    found.st_uid = remapped_ids.in_guest(seen.st_uid, offset)
+    found.st_gid = remapped_ids.in_guest(seen.st_gid, offset)
     found.st_atime = min(max(0, int(seen.st_atime)), LAST)
     found.st_mtime = min(max(0, int(seen.st_mtime)), LAST)
     return found
@@ -56,11 +58,13 @@ def _answer(work: Callable[[], Any]) -> Any:
 
 
 class Served(NamedTuple):
-    """`private`: folders of this host that the guest may not enter. `budget`: of all shares."""
+    """`private`: folders of this host that the guest may not enter. `budget`: of all shares.
+    `id_offset`: `vm/host/remapped_ids.py`."""
 
     share: Share
     private: tuple[str, ...]
     budget: Budget
+    id_offset: int
 
 
 class Folder(paramiko.SFTPServerInterface):
@@ -69,7 +73,7 @@ class Folder(paramiko.SFTPServerInterface):
 
     def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(server, *args, **kwargs)
-        share, private, self._budget = cast(Served, server)
+        share, private, self._budget, self._offset = cast(Served, server)
         self._private = private_folders.identities(private)
         self._root = Path(share.host_path)
         self._read_only = share.read_only
@@ -90,7 +94,7 @@ class Folder(paramiko.SFTPServerInterface):
     def lstat(self, path: str) -> Any:
         def seen() -> SFTPAttributes:
             with self._place(path) as place:
-                return _attributes(beneath.see(place), SFTPAttributes)
+                return _attributes(beneath.see(place), SFTPAttributes, self._offset)
 
         return _answer(seen)
 
@@ -101,7 +105,7 @@ class Folder(paramiko.SFTPServerInterface):
 
         def listed() -> Listing:
             with self._place(path) as place:
-                return Listing(place, self._budget, known)
+                return Listing(place, self._budget, self._offset, known)
 
         return _answer(listed)
 
@@ -113,12 +117,13 @@ class Folder(paramiko.SFTPServerInterface):
             plain = flags & ~os.O_APPEND
             with self._changed(path) if writes else self._place(path) as place:
                 try:
-                    return File(place, plain, self._budget, mode)
+                    return File(place, plain, self._budget, self._offset, mode)
                 except FileExistsError:
                     # The new file is still empty.
                     if not self.again or beneath.see(place).st_size:
                         raise
-                return File(place, plain & ~(os.O_CREAT | os.O_EXCL | os.O_TRUNC), self._budget)
+                plain &= ~(os.O_CREAT | os.O_EXCL | os.O_TRUNC)
+                return File(place, plain, self._budget, self._offset)
 
         return _answer(opened)
 
@@ -139,13 +144,13 @@ class Folder(paramiko.SFTPServerInterface):
     def _open_whatever_its_mode(self, place: PathAt, flags: int) -> "File":
         mode = beneath.see(place).st_mode
         try:
-            return File(place, flags, self._budget)
+            return File(place, flags, self._budget, self._offset)
         except PermissionError:
             if not stat.S_ISREG(mode):
                 raise
         beneath.change_mode(place, stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR)
         try:
-            return File(place, flags, self._budget)
+            return File(place, flags, self._budget, self._offset)
         finally:
             beneath.change_mode(place, stat.S_IMODE(mode))
 
@@ -197,7 +202,7 @@ class Folder(paramiko.SFTPServerInterface):
             with self._changed(path) as place:
                 if beneath.is_link(place):
                     raise PermissionError(errno.EACCES, "a link")
-                _change(place, attr)
+                _change(place, attr, self._offset)
 
         return _answer(changed)
 
@@ -227,8 +232,9 @@ class Listing(paramiko.SFTPHandle):
     """An open folder. It is read as the guest requests entries, so that a large one is never whole
     in memory."""
 
-    def __init__(self, place: PathAt, budget: Budget, known: int) -> None:
+    def __init__(self, place: PathAt, budget: Budget, offset: int, known: int) -> None:
         super().__init__()
+        self._offset = offset
         self._budget = budget
         budget.take(beneath.Entries.DESCRIPTORS)
         try:
@@ -241,7 +247,7 @@ class Listing(paramiko.SFTPHandle):
     def _describe(self) -> Iterator[_Entry]:
         for entry in self._entries:
             try:
-                found = _attributes(entry.stat(follow_symlinks=False), _Entry)
+                found = _attributes(entry.stat(follow_symlinks=False), _Entry, self._offset)
             except FileNotFoundError:  # it was removed meanwhile
                 continue
             found.filename = cast(Any, os.fsencode(entry.name))
@@ -260,9 +266,12 @@ class Listing(paramiko.SFTPHandle):
 class File(paramiko.SFTPHandle):
     """An open file. Used only by the thread that serves the share."""
 
-    def __init__(self, place: PathAt, flags: int, budget: Budget, mode: int = 0o666) -> None:
+    def __init__(
+        self, place: PathAt, flags: int, budget: Budget, offset: int, mode: int = 0o666
+    ) -> None:
         """Raises OSError."""
         super().__init__()
+        self._offset = offset
         self._budget = budget
         budget.take(1)
         try:
@@ -294,12 +303,12 @@ class File(paramiko.SFTPHandle):
         return _answer(lambda: os.fsync(self._handle))
 
     def stat(self) -> Any:
-        return _answer(lambda: _attributes(os.fstat(self._handle), SFTPAttributes))
+        return _answer(lambda: _attributes(os.fstat(self._handle), SFTPAttributes, self._offset))
 
     def chattr(self, attr: SFTPAttributes) -> Any:
         if os.name == "nt" and attr.st_size is None:
             return SFTP_OP_UNSUPPORTED  # Windows changes these by name only
-        return _answer(lambda: _change_open(self._handle, attr))
+        return _answer(lambda: _change_open(self._handle, attr, self._offset))
 
     def close(self) -> None:
         """Call it at most once."""
@@ -318,7 +327,7 @@ def _is_empty_folder(place: PathAt) -> bool:
         entries.close()
 
 
-def _change(place: PathAt, attr: SFTPAttributes) -> None:
+def _change(place: PathAt, attr: SFTPAttributes, offset: int) -> None:
     """Set size, owner, mode and times, where given. Raises OSError."""
     if attr.st_size is not None:
         handle = beneath.open_file(place, os.O_WRONLY)
@@ -329,21 +338,27 @@ def _change(place: PathAt, attr: SFTPAttributes) -> None:
     if attr.st_uid is not None and hasattr(os, "chown"):
         # Only root may change owners. Otherwise the user owns all files that containers create.
         with contextlib.suppress(PermissionError):
-            group = -1 if attr.st_gid is None else attr.st_gid
-            os.chown(place.name, attr.st_uid, group, dir_fd=place.at, follow_symlinks=False)
+            owner = _owner(attr, offset)
+            os.chown(place.name, *owner, dir_fd=place.at, follow_symlinks=False)
     if attr.st_mode is not None and os.name != "nt":
         beneath.change_mode(place, stat.S_IMODE(attr.st_mode))
     if attr.st_atime is not None and attr.st_mtime is not None:
         beneath.change_times(place, (attr.st_atime, attr.st_mtime))
 
 
-def _change_open(handle: int, attr: SFTPAttributes) -> None:
+def _owner(attr: SFTPAttributes, offset: int) -> tuple[int, int]:
+    """User and group on this host. -1: the group stays."""
+    user = remapped_ids.on_host(attr.st_uid or 0, offset)
+    return user, -1 if attr.st_gid is None else remapped_ids.on_host(attr.st_gid, offset)
+
+
+def _change_open(handle: int, attr: SFTPAttributes, offset: int) -> None:
     """As `_change`."""
     if attr.st_size is not None:
         os.ftruncate(handle, attr.st_size)
     if attr.st_uid is not None and hasattr(os, "fchown"):
         with contextlib.suppress(PermissionError):
-            os.fchown(handle, attr.st_uid, -1 if attr.st_gid is None else attr.st_gid)
+            os.fchown(handle, *_owner(attr, offset))
     if attr.st_mode is not None and os.name != "nt":
         os.fchmod(handle, stat.S_IMODE(attr.st_mode))
     if attr.st_atime is not None and attr.st_mtime is not None:

@@ -40,7 +40,11 @@ LONGEST_NAME = 64  # bytes, of a handle; ours are shorter
 
 
 def serve(
-    stream: Stream, share: Share, private: tuple[str, ...] = (), budget: Budget | None = None
+    stream: Stream,
+    share: Share,
+    private: tuple[str, ...] = (),
+    budget: Budget | None = None,
+    id_offset: int = 0,
 ) -> None:
     """Answer requests until either side ends; those for folders in `private` are refused. Several
     shares may use one `budget`. The share's path has no links: one that appears later is not
@@ -49,7 +53,7 @@ def serve(
     server = _Server(
         cast(paramiko.Channel, channel),
         "sftp",
-        cast(paramiko.ServerInterface, Served(share, private, budget or Budget())),
+        cast(paramiko.ServerInterface, Served(share, private, budget or Budget(), id_offset)),
         Folder,
     )
     with contextlib.suppress(OSError, EOFError, SFTPError, struct.error):

@@ -52,14 +52,14 @@ def plan(
         events_socket=directory.events_socket,
         relay_socket=directory.relay_socket,
         console_log=directory.console_log,
-        guest_options=kernel_words(options),
+        guest_options=kernel_words(options, spec.id_offset),
         cpu_model=spec.cpu_model,
     )
     chosen = accel.choose(spec.accelerator, launch, directory.accelerator, qemu.version, progress)
     return msgspec.structs.replace(launch, accelerator=chosen.name), chosen
 
 
-def kernel_words(options: BootOptions) -> tuple[str, ...]:
+def kernel_words(options: BootOptions, id_offset: int = 0) -> tuple[str, ...]:
     """Options of the kernel command line, which `engine/guest/files/initramfs/init` reads."""
     words = [f"galley.key={options.login_key}"]
     if options.format_disk:
@@ -68,6 +68,8 @@ def kernel_words(options: BootOptions) -> tuple[str, ...]:
         words.append("galley.grow=1")
     if options.repair_disk:
         words.append("galley.fsck=repair")
+    if id_offset:
+        words.append(f"galley.remap={id_offset}")
     return tuple(words)
 
 

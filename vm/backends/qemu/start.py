@@ -105,7 +105,7 @@ def _serve_shares(
     with the others."""
     launch, spec, kind = with_shares(directory, launch, spec)
     if kind == folders.VIRTIOFS:
-        served = virtiofsd.serve(directory, spec.shares)
+        served = virtiofsd.serve(directory, spec.shares, spec.id_offset)
         return with_shares(directory, launch, msgspec.structs.replace(spec, shares=served))
     return launch, spec, kind
 

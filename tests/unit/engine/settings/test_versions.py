@@ -11,7 +11,7 @@ from engine.settings.setting import GIB, HostSize
 from engine.settings.store import SettingsStore
 from vm.host.paths import Home
 
-LATER = {*ImageSettings.__struct_fields__} - {"channel"}  # not in version 1
+LATER = {*ImageSettings.__struct_fields__, "userns_remap"} - {"channel"}  # not in version 1
 VERSION_1 = """\
 version = 1
 cpus = 3

@@ -261,3 +261,25 @@ def test_a_private_folder_is_refused_under_every_name(folder: Path) -> None:
                 with pytest.raises(OSError, match="denied"):
                     attempt()
     assert (folder / "renamed" / "galley" / "machine" / "key").read_text() == "secret"
+
+
+def test_owners_are_those_of_containers_with_a_user_namespace(folder: Path) -> None:
+    """Needs root."""
+    (folder / "file").write_text("")
+    os.chown(folder / "file", 1234, 4321)
+    ours, theirs = socket.socketpair()
+    words = (SocketStream(ours), Share(str(folder), "/there"), (), None, 1_000_000)
+    serving = threading.Thread(target=server.serve, args=words)
+    serving.start()
+    client = paramiko.SFTPClient(cast(paramiko.Channel, Named(fileno=theirs.detach())))
+    seen = client.lstat("/file")
+    assert (seen.st_uid, seen.st_gid) == (1_001_234, 1_004_321)
+    [listed] = client.listdir_attr("/")
+    assert (listed.st_uid, listed.st_gid) == (1_001_234, 1_004_321)
+    client.chown("/file", 1_000_055, 1_000_066)
+    with client.open("/file") as file:
+        assert file.stat().st_uid == 1_000_055
+        file.chown(1_000_077, 88)
+    assert ((folder / "file").stat().st_uid, (folder / "file").stat().st_gid) == (77, 88)
+    client.close()
+    serving.join(10)

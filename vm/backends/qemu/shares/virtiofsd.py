@@ -29,7 +29,14 @@ import msgspec
 
 from vm.directory import MachineDir
 from vm.errors import HostError, ToolMissing
-from vm.host import file_identity, lent_ids, private_folders, process, process_search
+from vm.host import (
+    file_identity,
+    lent_ids,
+    private_folders,
+    process,
+    process_search,
+    remapped_ids,
+)
 from vm.host.lent_ids import LentIds, Range
 from vm.messages.qemu import SHARES_NAMESPACES_FORBIDDEN, SHARES_NO_VIRTIOFSD
 from vm.types import Share
@@ -82,7 +89,9 @@ def find() -> Path:
     return Path(found)
 
 
-def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]:
+def serve(
+    directory: MachineDir, shares: tuple[Share, ...], id_offset: int = 0
+) -> tuple[Share, ...]:
     """Start one for each share, all at once. Returns those that answer, in order, on
     `share_socket(0)` and so on; the others' errors are in the backend's log. Raises ToolMissing."""
     program, may, private = find(), rights(), private_folders.of(directory.home)
@@ -94,7 +103,8 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
         if covered:
             view.mkdir(mode=0o700, exist_ok=True)
         words = [*namespace_prefix(may, share.host_path, view, covered), str(program)]
-        words += options(share, directory.share_socket(number), may, view if covered else None)
+        socket, shown = directory.share_socket(number), view if covered else None
+        words += options(share, socket, may, shown, id_offset)
         words += RESUMES if is_new and file_identity.has_handles(share.host_path) else ()
         return process.spawn_detached(words, log=directory.backend_log)
 
@@ -103,7 +113,7 @@ def serve(directory: MachineDir, shares: tuple[Share, ...]) -> tuple[Share, ...]
     if all(answers):
         return shares
     sweep(directory)
-    return serve(directory, tuple(itertools.compress(shares, answers)))
+    return serve(directory, tuple(itertools.compress(shares, answers)), id_offset)
 
 
 def version(program: Path) -> tuple[int, ...]:
@@ -152,7 +162,9 @@ def namespace_prefix(may: Rights, folder: str, view: Path, covered: tuple[str, .
     return ["unshare", *ids, "--mount", "sh", "-c", COVER, "sh", *shown, *there, "--"]
 
 
-def options(share: Share, socket: Path, may: Rights, view: Path | None = None) -> list[str]:
+def options(
+    share: Share, socket: Path, may: Rights, view: Path | None = None, id_offset: int = 0
+) -> list[str]:
     """virtiofsd's options; `view`: where it sees the folder. Pure. Without extended attributes:
     with them the guest requests each new file's capabilities, also with --killpriv-v2, and creating
     small files takes a fifth longer."""
@@ -161,27 +173,52 @@ def options(share: Share, socket: Path, may: Rights, view: Path | None = None) -
         *("--cache=auto", "--log-level=error"),
         *(["--readonly"] if share.read_only else []),
     ]
-    if may.uid == 0:
-        return words
     if not may.may_unshare:
-        return [
-            *(*words, "--sandbox=none"),
-            f"--translate-uid=squash-guest:0:{may.uid}:{ALL_IDS}",
-            f"--translate-gid=squash-guest:0:{may.gid}:{ALL_IDS}",
-        ]
-    users = _translated("uid", may.uid, may.lent.users if may.lent else ())
-    return [*words, *users, *_translated("gid", may.gid, may.lent.groups if may.lent else ())]
+        words.append("--sandbox=none")
+    users, groups = (may.lent.users, may.lent.groups) if may.lent else ((), ())
+    for kind, own, ranges in (("uid", may.uid, users), ("gid", may.gid, groups)):
+        if may.uid == 0:
+            rules = _of_root(id_offset)
+        elif not may.may_unshare:
+            rules = _of_one(own, id_offset)
+        else:
+            rules = _translated(own, ranges, id_offset)
+        words += (f"--translate-{kind}={rule}" for rule in rules)
+    return words
 
 
-def _translated(kind: str, own: int, ranges: tuple[Range, ...]) -> Iterator[str]:
+def _of_root(offset: int) -> Iterator[str]:
+    """The id mapping of root's virtiofsd: none but the containers' own."""
+    if offset:
+        yield f"guest:{offset}:0:{remapped_ids.COUNT}"
+        yield f"host:0:{offset}:{remapped_ids.COUNT}"
+
+
+def _of_one(own: int, offset: int) -> Iterator[str]:
+    """The id mapping without a user namespace: every user of the guest is the user."""
+    yield f"squash-guest:0:{own}:{ALL_IDS}"
+    if offset:
+        yield f"host:{own}:{remapped_ids.in_guest(own, offset)}:1"
+
+
+def _translated(own: int, ranges: tuple[Range, ...], offset: int) -> Iterator[str]:
     """The id mapping: the user is root for virtiofsd, and has their own id in the guest. A
     container's user with that same id, or with an id beyond the subordinate ones, is the user,
-    too."""
+    too. From `offset` on the same ids follow again, for containers with a user namespace."""
     limit = max((each.inside + each.count for each in ranges), default=0)
-    if own < limit:
-        yield f"--translate-{kind}=squash-guest:{own}:0:1"
-    yield f"--translate-{kind}=squash-guest:{limit}:0:{ALL_IDS - limit}"
-    yield f"--translate-{kind}=host:0:{own}:1"
+    if offset:
+        limit = min(limit, remapped_ids.COUNT)
+    for first, end in ((0, offset), (offset, ALL_IDS)) if offset else ((0, ALL_IDS),):
+        if own < limit:
+            yield f"squash-guest:{first + own}:0:1"
+        yield f"squash-guest:{first + limit}:0:{end - first - limit}"
+    yield f"host:0:{remapped_ids.in_guest(own, offset)}:1"
+    if offset and limit > 1:
+        before = min(own, limit)
+        yield f"guest:{offset}:0:{before}"
+        if before + 1 < limit:
+            yield f"guest:{offset + before + 1}:{before + 1}:{limit - before - 1}"
+        yield f"host:1:{offset + 1}:{limit - 1}"
 
 
 def sweep(directory: MachineDir) -> None:

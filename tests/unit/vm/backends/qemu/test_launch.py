@@ -20,3 +20,8 @@ from vm.types import BootOptions
 )
 def test_each_option_is_a_kernel_word(options: BootOptions, words: tuple[str, ...]) -> None:
     assert kernel_words(options) == words
+
+
+def test_the_offset_of_containers_ids_is_a_kernel_word() -> None:
+    words = kernel_words(BootOptions("AAAA"), 1_000_000)
+    assert words == ("galley.key=AAAA", "galley.remap=1000000")

@@ -72,6 +72,42 @@ def test_guest_users_other_than_root_get_subordinate_ids() -> None:
     ]
 
 
+def translations(rights: Rights) -> list[str]:
+    """The mapping of user ids with an offset of a million."""
+    words = virtiofsd.options(share("/home/ann"), Path("/s"), rights, id_offset=1_000_000)
+    prefix = "--translate-uid="
+    return [word.removeprefix(prefix) for word in words if word.startswith(prefix)]
+
+
+def test_containers_with_a_user_namespace_get_the_same_owners() -> None:
+    assert translations(Rights(0, 0)) == ["guest:1000000:0:65536", "host:0:1000000:65536"]
+    lent = LentIds((Range(0, 1000, 1), Range(1, 200000, 65536)), ())
+    assert translations(Rights(1000, 1000, True, lent)) == [
+        *("squash-guest:1000:0:1", "squash-guest:65536:0:934464"),
+        *("squash-guest:1001000:0:1", "squash-guest:1065536:0:4293901759"),
+        "host:0:1001000:1",
+        *("guest:1000000:0:1000", "guest:1001001:1001:64535", "host:1:1000001:65535"),
+    ]
+
+
+def test_without_subordinate_ids_containers_with_a_user_namespace_are_the_user() -> None:
+    assert translations(Rights(1000, 1000)) == [
+        *("squash-guest:0:0:1000000", "squash-guest:1000000:0:4293967295", "host:0:1001000:1")
+    ]
+    without_namespace = Rights(1000, 1000, False)
+    assert translations(without_namespace) == [
+        "squash-guest:0:1000:4294967295",
+        "host:1000:1001000:1",
+    ]
+
+
+def test_an_owner_with_a_large_id_is_the_root_of_a_container_with_a_user_namespace() -> None:
+    lent = LentIds((Range(0, 70000, 1), Range(1, 200000, 2)), ())
+    assert translations(Rights(70000, 70000, True, lent))[2:] == [
+        *("host:0:1000000:1", "guest:1000000:0:3", "host:1:1000001:2")
+    ]
+
+
 def test_a_namespace_maps_the_ids_and_covers_private_folders() -> None:
     lent = LentIds((Range(0, 1000, 1),), (Range(0, 1000, 1),))
     view, private = Path("/run/g/share0"), ("/home/ann/a/galley",)
