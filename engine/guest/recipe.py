@@ -18,6 +18,7 @@ ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 
 PACKAGES = (
+    "apparmor",
     "busybox-static",
     "ca-certificates",
     "crun",
@@ -48,6 +49,8 @@ PROGRAMS = (
     "usr/sbin/nft",
     # the resolver for containers
     "usr/sbin/dnsmasq",
+    # dockerd loads its AppArmor profile by it
+    "usr/sbin/apparmor_parser",
     # ssh, and QEMU's guest agent
     "usr/sbin/sshd",
     "usr/lib/openssh/sshd-session",

@@ -58,3 +58,33 @@ def test_a_containers_logs_are_rotated(galley: Galley, no_containers: None) -> N
         "Type": "json-file",
         "Config": {"max-file": "5", "max-size": "20m"},
     }
+
+
+def test_apparmor_confines_containers_and_can_be_lifted(
+    galley: Galley, no_containers: None
+) -> None:
+    """The profile denies mounts, which the capability would allow."""
+    stdout = galley.docker("info", "--format", "{{.SecurityOptions}}").stdout
+    assert b"name=apparmor" in stdout
+    script = (
+        "cat /proc/self/attr/current; busybox mkdir /m; busybox mount -t tmpfs m /m && echo done"
+    )
+    confined = galley.docker(
+        "run", "--rm", "--cap-add", "SYS_ADMIN", IMAGE, "sh", "-c", script, check=False
+    )
+    assert confined.stdout == b"docker-default (enforce)\n"
+    assert b"denied" in confined.stderr
+    for options in (
+        ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined"),
+        ("--privileged",),
+    ):
+        lifted = galley.docker("run", "--rm", *options, IMAGE, "sh", "-c", script)
+        assert lifted.stdout == b"unconfined\ndone\n"
+
+
+def test_a_process_that_exec_starts_is_confined(galley: Galley, no_containers: None) -> None:
+    galley.docker("run", "-d", "--name", "runs", IMAGE, "sleep", "100000")
+    write = "cat /proc/self/attr/current; echo 1 > /proc/sys/vm/drop_caches"
+    done = galley.docker("exec", "--privileged", "runs", "sh", "-c", write, check=False)
+    assert done.stdout == b"docker-default (enforce)\n"
+    assert done.returncode != 0

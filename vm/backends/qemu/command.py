@@ -12,12 +12,10 @@ KERNEL, INITRAMFS, ROOT = "vmlinux", "initramfs", "root.qcow2"
 NETDEV = "net"
 DATA = "data"  # the data disk's node
 
-# For every accelerator. AppArmor is off: the image has no apparmor_parser, and a dockerd that finds
-# the module without the parser refuses containers; namespaces, seccomp and the machine isolate
-# them. Mounts and network namespaces wait for RCU grace periods, one after the other: expedited
-# ones interrupt the few CPUs there are, and a start takes a twentieth less.
+# For every accelerator. Mounts and network namespaces wait for RCU grace periods, one after the
+# other: expedited ones interrupt the few CPUs there are, and a start takes a twentieth less.
 WORDS = (
-    *("panic=-1", "quiet", "audit=0", "apparmor=0"),
+    *("panic=-1", "quiet", "audit=0"),
     *("cryptomgr.notests", "random.trust_cpu=on", "rcupdate.rcu_expedited=1"),
 )
 # An emulated CPU does not speculate, so mitigations cost time there and protect nothing; on a real
