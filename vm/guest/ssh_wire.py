@@ -8,12 +8,13 @@ calls. Next: `ssh.py`, which installs them.
 import contextlib
 import errno
 import logging
-import select
 import socket
 import sys
 import threading
 import time
 from collections import deque
+
+from vm.host.poll import Wait, readable
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Wire:
         self._connection = connection
         self._ahead = memoryview(bytearray(READ_AHEAD))
         self._at = self._end = 0
-        self._readable: select.poll | None = None
+        self._readable: Wait | None = None
         self._awaited = 1
         self._row = 0  # large packets since the last small one
         self._is_greeted = False
@@ -76,19 +77,18 @@ class Wire:
         self._is_greeted = True
         self._connection.settimeout(None)
         if sys.platform == "linux":
-            self._readable = select.poll()
-            self._readable.register(self._connection, select.POLLIN)
+            self._readable = readable(self._connection.fileno())
 
-    def _await(self, limit: int, readable: "select.poll") -> None:
+    def _await(self, limit: int, wait: Wait) -> None:
         """Wait until `limit` bytes have arrived. By poll, which reads nothing: a blocking recv
         would read the first part at once, and then be woken only when the rest alone reaches the
         low-water mark."""
         if self._row > ROW:
             self._mark(TOGETHER)
-            if readable.poll(GATHERING):
+            if wait(GATHERING):
                 return
         self._mark(limit)
-        readable.poll()
+        wait(None)
 
     def _mark(self, limit: int) -> None:
         if limit != self._awaited:

@@ -6,7 +6,6 @@ pid is never signalled. Processes of other users have no identity here.
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -22,6 +21,7 @@ import msgspec
 
 from vm.errors import GalleyError, ToolMissing
 from vm.host.ownership import owns_process
+from vm.host.poll import readable
 from vm.messages import Message, Text
 from vm.messages.host import COMMAND_TIMED_OUT, TOOL_MISSING, TOOL_NOT_INSTALLED
 
@@ -316,9 +316,7 @@ def wait_gone(identity: Identity, timeout: float | None) -> bool:
             if handle is None:
                 time.sleep(0.2 if left is None else min(0.2, left))
             else:
-                poll = select.poll()
-                poll.register(handle, select.POLLIN)
-                poll.poll(None if left is None else int(left * 1000) + 1)
+                readable(handle)(None if left is None else int(left * 1000) + 1)
         return True
     finally:
         if handle is not None:
@@ -326,12 +324,10 @@ def wait_gone(identity: Identity, timeout: float | None) -> bool:
 
 
 def _open_pidfd(identity: Identity) -> int | None:
-    if sys.platform != "linux":
-        return None
-    try:
-        return os.pidfd_open(identity.pid)
-    except OSError:
-        return None
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(identity.pid)
+    return None
 
 
 def end(identity: Identity, *, force: bool = False) -> None:
