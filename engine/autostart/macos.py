@@ -6,7 +6,6 @@ The system's list of login items turns it off by launchd's own record of disable
 `launchctl` reads and changes.
 """
 
-import os
 import plistlib
 import re
 from pathlib import Path
@@ -25,7 +24,7 @@ from engine.autostart.entry import (
 )
 from engine.dockercli.tools import search_path
 from vm.errors import GalleyError
-from vm.host import process
+from vm.host import ownership, process
 
 PATIENCE = 10.0  # seconds for launchctl
 
@@ -86,4 +85,4 @@ def _launchctl(*words: str) -> str:
 
 
 def _domain() -> str:
-    return f"gui/{os.getuid()}"
+    return f"gui/{ownership.user_id()}"

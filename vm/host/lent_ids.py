@@ -1,11 +1,12 @@
 """Subordinate ids of the user (/etc/subuid, /etc/subgid), as mapped into a user namespace.
 
 They are tried rather than read: only a try shows that newuidmap is installed and the kernel allows
-it. Linux only. Next: `vm/backends/qemu/shares/virtiofsd.py`.
+it. Linux only; elsewhere `find` raises HostError. Next: `vm/backends/qemu/shares/virtiofsd.py`.
 """
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,11 +90,13 @@ def _lines(file: Path) -> Iterator[tuple[str, int]]:
 
 
 def _names() -> set[str]:
-    """The names of this user in these files."""
-    import pwd  # Windows has none
+    """The names of this user in these files; none on Windows."""
+    names = set[str]()
+    if sys.platform != "win32":
+        import pwd
 
-    uid = os.getuid()
-    try:
-        return {str(uid), pwd.getpwuid(uid).pw_name}
-    except KeyError:
-        return {str(uid)}
+        uid = os.getuid()
+        names.add(str(uid))
+        with contextlib.suppress(KeyError):
+            names.add(pwd.getpwuid(uid).pw_name)
+    return names

@@ -11,7 +11,7 @@ import stat
 from pathlib import PurePath
 
 from vm.errors import HostError
-from vm.host import lent_ids
+from vm.host import lent_ids, ownership
 
 LINKS = 40  # that Linux follows, too
 MODE = 0o755  # of a folder that dockerd makes
@@ -23,7 +23,7 @@ def foreign(path: str, *, make: bool = False) -> str | None:
 
     `make`: create a missing part there as the user's folder, before another user can.
     """
-    if not hasattr(os, "getuid"):
+    if ownership.user_id() is None:
         return None
     here, ahead, links = PurePath("/"), list(reversed(PurePath(path).parts[1:])), 0
     while ahead:
@@ -62,9 +62,9 @@ def _is_world_writable(folder: PurePath) -> bool:
 
 def _is_ours(owner: int) -> bool:
     """Of the user, or one of the user's subordinate ids."""
-    if owner == os.getuid():
+    if owner == ownership.user_id():
         return True
-    if os.getuid() == 0:
+    if ownership.is_root():
         return False
     try:
         lent = lent_ids.find().users

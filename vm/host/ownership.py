@@ -27,19 +27,33 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 MOST_LINKS = 40  # as on Linux
 
 
+def user_id() -> int | None:
+    """The id of the user who runs this process; None on Windows."""
+    found = None
+    if sys.platform != "win32":
+        found = os.getuid()
+    return found
+
+
+def is_root() -> bool:
+    return user_id() == 0
+
+
 def own_ids() -> frozenset[int]:
     """The user ids of this process."""
-    if sys.platform == "win32":
-        return frozenset()
-    return frozenset((os.getuid(), os.geteuid()))
+    found: tuple[int, ...] = ()
+    if sys.platform != "win32":
+        found = (os.getuid(), os.geteuid())
+    return frozenset(found)
 
 
 def owns_process(process: "psutil.Process") -> bool:
     """Whether it runs as this user, by its real and its effective id. Raises psutil.Error."""
-    if sys.platform == "win32":
-        return True
-    ids = process.uids()
-    return own_ids().issuperset((ids.real, ids.effective))
+    owns = True
+    if sys.platform != "win32":
+        ids = process.uids()
+        owns = own_ids().issuperset((ids.real, ids.effective))
+    return owns
 
 
 def check(path: str | Path, found: os.stat_result) -> None:

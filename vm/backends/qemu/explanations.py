@@ -1,12 +1,11 @@
 """What works worse on this computer than it could, and why, for `galley diagnose`."""
 
-import os
-
 from vm.backends.qemu.shares import folders, virtiofsd
 from vm.backends.qemu.state import boot_checkpoint
 from vm.capabilities import Explains
 from vm.directory import MachineDir
 from vm.errors import Problem, problem_of
+from vm.host import ownership
 
 
 class Explanations(Explains):
@@ -17,7 +16,7 @@ class Explanations(Explains):
 
     def why_only_root_writes(self, asked: str) -> Problem | None:
         def look() -> None:
-            if folders.choose(asked) == folders.VIRTIOFS and os.getuid() != 0:
+            if folders.choose(asked) == folders.VIRTIOFS and not ownership.is_root():
                 virtiofsd.lent()
 
         return problem_of(look)

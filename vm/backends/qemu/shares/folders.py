@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from vm.backends.qemu.shares import virtiofsd
 from vm.errors import SettingsError, ToolMissing
-from vm.host import private_folders
+from vm.host import ownership, private_folders
 from vm.host.paths import Home
 from vm.messages.qemu import SHARES_TOO_MANY
 from vm.types import Share
@@ -64,7 +64,7 @@ def guest_words(
 ) -> tuple[str, ...]:
     """Kernel words that tell the guest what to mount where, and what to hide. Raises SettingsError
     when they are too long."""
-    way = SFTP_OF_ONE if kind == SFTP and not _is_root() else kind
+    way = SFTP_OF_ONE if kind == SFTP and not ownership.is_root() else kind
     words = tuple(
         f"{WORD}share{number},{way},{'ro' if share.read_only else 'rw'},{quote(share.guest_path)}"
         for number, share in enumerate(shares)
@@ -76,7 +76,3 @@ def guest_words(
             count=len(shares),
         )
     return words
-
-
-def _is_root() -> bool:
-    return hasattr(os, "getuid") and os.getuid() == 0

@@ -1,4 +1,5 @@
-"""virtiofsd: one for each shared folder; it ends when QEMU does.
+"""virtiofsd: one for each shared folder; it ends when QEMU does. Linux only; elsewhere `find`
+raises ToolMissing.
 
 There is no record of them: a process is the machine's if it runs as this user and has one of the
 machine's sockets on its command line.
@@ -32,6 +33,7 @@ from vm.errors import HostError, ToolMissing
 from vm.host import (
     file_identity,
     lent_ids,
+    ownership,
     private_folders,
     process,
     process_search,
@@ -124,14 +126,16 @@ def version(program: Path) -> tuple[int, ...]:
 
 
 def rights() -> Rights:
-    """Those of this user."""
-    uid, gid = os.getuid(), os.getgid()
-    if uid == 0:
-        return Rights(uid, gid)
-    try:
-        return Rights(uid, gid, True, lent())
-    except HostError:
-        return Rights(uid, gid, _forbids_namespaces() is None)
+    """Those of this user. Raises ToolMissing on Windows."""
+    if sys.platform != "win32":
+        uid, gid = os.getuid(), os.getgid()
+        if uid == 0:
+            return Rights(uid, gid)
+        try:
+            return Rights(uid, gid, True, lent())
+        except HostError:
+            return Rights(uid, gid, _forbids_namespaces() is None)
+    raise ToolMissing(SHARES_NO_VIRTIOFSD)
 
 
 def lent() -> LentIds:
@@ -148,7 +152,7 @@ def lent() -> LentIds:
 
 def can_cover() -> bool:
     """Whether it can run in a mount namespace. Reads one file at most."""
-    return os.getuid() == 0 or _forbids_namespaces() is None
+    return ownership.is_root() or _forbids_namespaces() is None
 
 
 def namespace_prefix(may: Rights, folder: str, view: Path, covered: tuple[str, ...]) -> list[str]:
