@@ -66,8 +66,9 @@ class _Handle(ctypes.Structure):
 
 def has_handles(path: str) -> bool:
     """Whether the file system supports file handles; an overlay does not."""
-    if sys.platform != "linux":
-        return False
-    handle, mount = _Handle(MAX_HANDLE_SZ), ctypes.c_int()
-    ask = ctypes.CDLL(None).name_to_handle_at
-    return not ask(AT_FDCWD, os.fsencode(path), ctypes.byref(handle), ctypes.byref(mount), 0)
+    found = False
+    if sys.platform == "linux":
+        handle, mount = _Handle(MAX_HANDLE_SZ), ctypes.c_int()
+        ask = ctypes.CDLL(None).name_to_handle_at
+        found = not ask(AT_FDCWD, os.fsencode(path), ctypes.byref(handle), ctypes.byref(mount), 0)
+    return found

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Listener
 from pathlib import Path
 
 import msgspec
@@ -117,10 +117,11 @@ class Server:
 def serve(listener: Listener, server: Server) -> None:
     """Answer connections, one after another, without end."""
     while True:
-        with contextlib.suppress(OSError, EOFError, msgspec.MsgspecError):  # the client is gone
-            connection: Connection = listener.accept()
-            with connection:
-                connection.send_bytes(server.answer(connection.recv_bytes(LIMIT)))
+        with (
+            contextlib.suppress(OSError, EOFError, msgspec.MsgspecError),  # the client is gone
+            listener.accept() as connection,
+        ):
+            connection.send_bytes(server.answer(connection.recv_bytes(LIMIT)))
 
 
 def main(directory: Path, other: process.Identity) -> None:

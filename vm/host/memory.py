@@ -1,4 +1,5 @@
-"""Memory shared with another process: a Linux memfd.
+"""Memory shared with another process: a memfd. Linux only; elsewhere `supported` is False, and what
+needs one raises OSError.
 
 A program opens it as a file (`path_of`) and keeps it while it runs; any process that knows its pid
 and descriptor number can open it again, also after its creator has ended. Pages that were never
@@ -18,6 +19,7 @@ THREADS = 2  # one core alone does not fill a memory bus
 BLOCK = 256 << 10  # bytes that stay in a core's own cache between reading and writing
 PAGE = 4096  # bytes
 ZEROS = bytes(PAGE)
+ELSEWHERE = "only Linux has memfd"
 
 
 def supported() -> bool:
@@ -26,11 +28,11 @@ def supported() -> bool:
 
 def create(size: int) -> int:
     """A descriptor of that many bytes of empty memory. Raises OSError."""
-    if sys.platform != "linux":
-        raise OSError("only Linux has memfd")
-    memory = os.memfd_create("galley", os.MFD_CLOEXEC)
-    os.ftruncate(memory, size)
-    return memory
+    if sys.platform == "linux":
+        memory = os.memfd_create("galley", os.MFD_CLOEXEC)
+        os.ftruncate(memory, size)
+        return memory
+    raise OSError(ELSEWHERE)
 
 
 def path_of(memory: int) -> Path:
@@ -40,7 +42,7 @@ def path_of(memory: int) -> Path:
 
 def open_of(pid: int, memory: int) -> int:
     """Open a living process's memory, by its descriptor there. Raises OSError."""
-    return os.open(f"/proc/{pid}/fd/{memory}", os.O_RDWR | os.O_CLOEXEC)
+    return os.open(f"/proc/{pid}/fd/{memory}", os.O_RDWR)
 
 
 def copy(source: int, target: int) -> None:
@@ -59,7 +61,7 @@ def copy(source: int, target: int) -> None:
         buffer = memoryview(block)
         # Small holes are read, too: finding the end of each would cost more.
         while (at := sparse.next_data(source, at, size)) < end:
-            count = os.preadv(source, [buffer[: end - at]], at)
+            count = _read(source, buffer[: end - at], at)
             if count == 0:
                 raise OSError("the file has become shorter")
             for first, last in _data(block, count):
@@ -79,7 +81,16 @@ def _data(block: bytearray, count: int) -> list[tuple[int, int]]:
     return [(first, last) for first, last in ends if first < last]
 
 
+def _read(source: int, buffer: memoryview, at: int) -> int:
+    if sys.platform == "linux":
+        return os.preadv(source, [buffer], at)
+    raise OSError(ELSEWHERE)
+
+
 def _write(target: int, data: memoryview, at: int) -> None:
-    done = 0
-    while done < len(data):
-        done += os.pwrite(target, data[done:], at + done)
+    if sys.platform == "linux":
+        done = 0
+        while done < len(data):
+            done += os.pwrite(target, data[done:], at + done)
+    else:
+        raise OSError(ELSEWHERE)

@@ -21,16 +21,15 @@ FEW = 10240  # what macOS accepts where it reports that there is no limit
 def allow_many() -> None:
     """Raise the soft limit as far as the system allows, up to `WANTED`; child processes inherit
     it."""
-    if sys.platform == "win32":  # sockets have no such limit there
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard)
-    for wanted in (most, min(most, FEW)):
-        if soft == resource.RLIM_INFINITY or soft >= wanted:
-            return
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            return
+    if sys.platform != "win32":  # sockets have no such limit there
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard)
+        for wanted in (most, min(most, FEW)):
+            if soft == resource.RLIM_INFINITY or soft >= wanted:
+                return
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                return
 
 
 class Budget:
@@ -54,7 +53,8 @@ class Budget:
 
 
 def _limit() -> int:
-    if sys.platform == "win32":
-        return WINDOWS
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return WANTED if soft == resource.RLIM_INFINITY else soft
+    limit = WINDOWS
+    if sys.platform != "win32":
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        limit = WANTED if soft == resource.RLIM_INFINITY else soft
+    return limit

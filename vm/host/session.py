@@ -28,7 +28,8 @@ def apart(name: str, at_end: Sequence[str], env: Mapping[str, str]) -> tuple[str
     `name`: unique for each `at_end`, which is run with `env`. Never raises.
     """
     try:
-        return _apart(name, at_end, env) if _is_below_systemd() else ()
+        is_below = sys.platform == "linux" and _is_below_systemd()
+        return _apart(name, at_end, env) if is_below else ()
     except (GalleyError, OSError) as error:
         log.info("no scope of the session's: %s", error)
         return ()
@@ -36,7 +37,7 @@ def apart(name: str, at_end: Sequence[str], env: Mapping[str, str]) -> tuple[str
 
 def _is_below_systemd() -> bool:
     private = Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere"), "systemd", "private")
-    if sys.platform != "linux" or not private.exists():
+    if not private.exists():
         return False
     asked = _ask("systemctl", "--user", "show", "--property=ControlGroup", "--value")
     its = asked.stdout.decode().strip().rstrip("/")

@@ -77,12 +77,13 @@ def clone(source: Path, target: Path) -> bool:
                 os.fsync(new.fileno())
                 return True
     target.unlink()
+    is_cloned = False
     if sys.platform == "darwin":
         import ctypes
 
         clonefile = ctypes.CDLL(None).clonefile
-        return bool(clonefile(os.fsencode(source), os.fsencode(target), 0) == 0)
-    return False
+        is_cloned = bool(clonefile(os.fsencode(source), os.fsencode(target), 0) == 0)
+    return is_cloned
 
 
 def copy(source: Path, target: Path, report: Report) -> None:
@@ -123,24 +124,24 @@ def extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
     """The ranges of data: first byte, and the one after the last. Raises OSError."""
     if sys.platform == "win32":
         yield 0, size
-        return
-    place = 0
-    while (start := next_data(handle, place, size)) < size:
-        place = os.lseek(handle, start, os.SEEK_HOLE)
-        yield start, place
+    else:
+        place = 0
+        while (start := next_data(handle, place, size)) < size:
+            place = os.lseek(handle, start, os.SEEK_HOLE)
+            yield start, place
 
 
 def next_data(handle: int, place: int, size: int) -> int:
     """The first byte of data at `place` or after it; `size` where a hole reaches the end. Raises
     OSError."""
-    if sys.platform == "win32" or place >= size:
-        return place
-    try:
-        return os.lseek(handle, place, os.SEEK_DATA)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            return size
-        raise
+    if sys.platform != "win32" and place < size:
+        try:
+            place = os.lseek(handle, place, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            place = size
+    return place
 
 
 def _move(old: BinaryIO, new: BinaryIO, place: int, count: int) -> int:

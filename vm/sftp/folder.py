@@ -11,6 +11,7 @@ import errno
 import os
 import posixpath
 import stat
+import sys
 from collections.abc import Buffer, Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -306,7 +307,7 @@ class File(paramiko.SFTPHandle):
         return _answer(lambda: _attributes(os.fstat(self._handle), SFTPAttributes, self._offset))
 
     def chattr(self, attr: SFTPAttributes) -> Any:
-        if os.name == "nt" and attr.st_size is None:
+        if sys.platform == "win32" and attr.st_size is None:
             return SFTP_OP_UNSUPPORTED  # Windows changes these by name only
         return _answer(lambda: _change_open(self._handle, attr, self._offset))
 
@@ -340,7 +341,7 @@ def _change(place: PathAt, attr: SFTPAttributes, offset: int) -> None:
         with contextlib.suppress(PermissionError):
             owner = _owner(attr, offset)
             os.chown(place.name, *owner, dir_fd=place.at, follow_symlinks=False)
-    if attr.st_mode is not None and os.name != "nt":
+    if attr.st_mode is not None and sys.platform != "win32":
         beneath.change_mode(place, stat.S_IMODE(attr.st_mode))
     if attr.st_atime is not None and attr.st_mtime is not None:
         beneath.change_times(place, (attr.st_atime, attr.st_mtime))
@@ -359,7 +360,7 @@ def _change_open(handle: int, attr: SFTPAttributes, offset: int) -> None:
     if attr.st_uid is not None and hasattr(os, "fchown"):
         with contextlib.suppress(PermissionError):
             os.fchown(handle, *_owner(attr, offset))
-    if attr.st_mode is not None and os.name != "nt":
+    if attr.st_mode is not None and sys.platform != "win32":
         os.fchmod(handle, stat.S_IMODE(attr.st_mode))
     if attr.st_atime is not None and attr.st_mtime is not None:
         os.utime(handle, (attr.st_atime, attr.st_mtime))

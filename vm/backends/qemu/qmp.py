@@ -139,17 +139,17 @@ def session(path: Path, deadline: float = DEADLINE) -> Iterator[Session]:
 def connect_to(path: Path, until: float) -> socket.socket:
     """A connection to QEMU's socket file, by `until` (`time.monotonic`). Raises OSError, also where
     another user owns the socket."""
-    if sys.platform == "win32":
-        raise OSError("this Python has no AF_UNIX")
-    ownership.check_folder(path.parent, ownership.OTHERS)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(_left(until))
-        connection.connect(str(path))
-    except OSError:
-        connection.close()
-        raise
-    return connection
+    if sys.platform != "win32":
+        ownership.check_folder(path.parent, ownership.OTHERS)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(_left(until))
+            connection.connect(str(path))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+    raise OSError("this Python has no AF_UNIX")
 
 
 def _connected(path: Path, until: float) -> socket.socket:

@@ -83,7 +83,7 @@ def resume_running(directory: MachineDir, found: Running) -> None:
 
 def sync(path: Path) -> None:
     """Raises OSError."""
-    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDWR)
     try:
         os.fsync(file)
     finally:
@@ -164,7 +164,7 @@ def _await_migration(session: qmp.Session) -> None:
 
 
 def _write_memory(ram: int, path: Path, synced: bool) -> None:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         memory.copy(ram, file)
         if synced:
@@ -177,7 +177,7 @@ def _write_memory(ram: int, path: Path, synced: bool) -> None:
 
 
 def _read_memory(ram: int, path: Path) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    file = os.open(path, os.O_RDONLY)
     try:
         if os.fstat(file).st_size != os.fstat(ram).st_size:
             raise OSError("the memory on disk has another size")
