@@ -1,5 +1,5 @@
-"""The docker socket as a Unix socket file. On Windows a named pipe will take its place. Next:
-`bridge.py`.
+"""The docker socket as a Unix socket file. Linux and macOS only; elsewhere opening or connecting
+one raises OSError, for Python has no AF_UNIX on Windows. Next: `bridge.py`.
 
 The file appears in one step, already private and already listening: it is bound under another name
 and renamed. It replaces a stale socket, never a living one and never something else.
@@ -8,9 +8,9 @@ and renamed. It replaces a stale socket, never a living one and never something 
 import contextlib
 import os
 import secrets
-import select
 import socket
 import stat
+import sys
 from pathlib import Path
 
 from engine.messages.engine import BRIDGE_NOT_A_SOCKET, BRIDGE_SOCKET_TAKEN
@@ -18,6 +18,7 @@ from vm.errors import HomeUnusable, MachineBusy
 from vm.host import ownership
 from vm.host.lock import FileLock
 from vm.host.paths import unusable
+from vm.host.poll import readable
 
 BACKLOG = 1024
 
@@ -42,10 +43,10 @@ class SocketStream:
         self._connection.sendall(data)
 
     def send_now(self, data: bytes) -> int:
-        try:
-            return self._connection.send(data, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return 0
+        if sys.platform != "win32":  # there, `recv` would not block either
+            with contextlib.suppress(BlockingIOError):
+                return self._connection.send(data, socket.MSG_DONTWAIT)
+        return 0
 
     def shutdown_write(self) -> None:
         self._connection.shutdown(socket.SHUT_WR)
@@ -70,7 +71,7 @@ def dial(path: Path, timeout: float | None = None, *, own: bool = False) -> sock
     an `own` one there."""
     if own:
         ownership.check_folder(path.parent, ownership.OTHERS)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = _new()
     try:
         connection.settimeout(timeout)
         connection.connect(str(path))
@@ -107,10 +108,8 @@ class UnixListener:
     def accept(self) -> SocketStream:
         """Blocks for the next client. Raises ConnectionAbortedError once woken, OSError."""
         listening, _, woken = self._sockets
-        poll = select.poll()
-        poll.register(listening, select.POLLIN)
-        poll.register(woken, select.POLLIN)
-        if woken.fileno() in dict(poll.poll()):
+        wait = readable(listening.fileno(), woken.fileno())
+        if woken.fileno() in dict(wait(None)):
             raise ConnectionAbortedError("the listener is being closed")
         return SocketStream(listening.accept()[0])
 
@@ -132,7 +131,7 @@ class UnixListener:
 
     def _bind(self) -> socket.socket:
         hidden = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}")
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listening = _new()
         try:
             listening.bind(str(hidden))
             hidden.chmod(0o600)
@@ -144,6 +143,13 @@ class UnixListener:
             hidden.unlink(missing_ok=True)
             raise
         return listening
+
+
+def _new() -> socket.socket:
+    """Raises OSError."""
+    if sys.platform != "win32":
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    raise OSError("this Python has no AF_UNIX")
 
 
 def _is_served(path: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import cast
 
 import msgspec
 
-from engine.control.connection import SharedConnection
+from engine.control.connection import LocalConnection, SharedConnection
 from engine.control.protocol import (
     MESSAGE_LIMIT,
     Hello,
@@ -150,7 +150,7 @@ class ControlClient:
         return answer
 
 
-def _reach(home: Home) -> Connection:
+def _reach(home: Home) -> LocalConnection:
     if not os.path.lexists(home.run):
         raise _no_supervisor()
     check_home(home)

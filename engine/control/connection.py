@@ -12,11 +12,18 @@ import sys
 import threading
 from multiprocessing.connection import Connection, Pipe, wait
 
+if sys.platform == "win32":
+    from multiprocessing.connection import PipeConnection
+
+    type LocalConnection = Connection | PipeConnection
+else:
+    type LocalConnection = Connection
+
 
 class SharedConnection:
     """Has the methods of `Connection` that we and its authentication use."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: LocalConnection) -> None:
         self._connection = connection
         self._receiving = threading.Lock()
         self._sending = threading.Lock()
@@ -49,12 +56,12 @@ class SharedConnection:
             self._over = True
             if sys.platform == "win32":
                 self._end.send_bytes(b"end")  # the receiver wakes and closes, which ends a send
-                return
-            with (
-                contextlib.suppress(OSError),  # the other side may have been faster
-                socket.socket(fileno=os.dup(self._connection.fileno())) as same,
-            ):
-                same.shutdown(socket.SHUT_RDWR)
+            else:
+                with (
+                    contextlib.suppress(OSError),  # the other side may have been faster
+                    socket.socket(fileno=os.dup(self._connection.fileno())) as same,
+                ):
+                    same.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End it, and release everything once no thread uses it. Idempotent."""
@@ -64,6 +71,6 @@ class SharedConnection:
                 self._connection.close()
                 self._ended.close()
                 self._end.close()
-                return
-            with self._sending:
-                self._connection.close()
+            else:
+                with self._sending:
+                    self._connection.close()

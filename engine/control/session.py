@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 from typing import cast
 
 from engine import __version__
-from engine.control.connection import SharedConnection
+from engine.control.connection import LocalConnection, SharedConnection
 from engine.control.dispatch import Dispatch
 from engine.control.outbox import Outbox
 from engine.control.protocol import (
@@ -38,7 +38,7 @@ class Session:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: LocalConnection,
         key: bytes,
         dispatch: Dispatch,
         welcome: Callable[["Session"], None],

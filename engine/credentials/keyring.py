@@ -196,16 +196,17 @@ def _failures() -> tuple[type[Exception], ...]:
     """Evaluated only after an error, so that a success imports nothing for it."""
     from keyring.errors import KeyringError
 
+    own: tuple[type[Exception], ...] = ()  # of what the system's backend calls
     if sys.platform == "win32":
         from win32ctypes.pywin32.pywintypes import error
 
-        return (KeyringError, error, OSError)
-    if sys.platform == "darwin":
-        return (KeyringError, OSError)
-    from jeepney import DBusErrorResponse  # type: ignore[import-untyped]  # it has no types
-    from secretstorage import SecretStorageException
+        own = (error,)
+    elif sys.platform != "darwin":
+        from jeepney import DBusErrorResponse  # type: ignore[import-untyped]  # it has no types
+        from secretstorage import SecretStorageException
 
-    return (KeyringError, SecretStorageException, DBusErrorResponse, OSError)
+        own = (SecretStorageException, DBusErrorResponse)
+    return (KeyringError, *own, OSError)
 
 
 def _silent(seconds: float) -> "KeyringUnusable":

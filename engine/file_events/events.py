@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engine.file_events.change import Change, worth_sending
 from engine.file_events.event_sender import LOST, EventSender
-from engine.file_events.inotify import Inotify, most_watches
+from engine.file_events.inotify import Inotify, most_watches, supported
 from engine.file_events.tree import Tree
 from engine.messages.host import FILE_EVENTS_MACHINE_SILENT, FILE_EVENTS_TOO_MANY
 from vm.errors import GalleyError, HostError, MachineError, Problem
@@ -69,7 +69,7 @@ class FileEvents:
             self._sender.close()
         if self._inotify is not None:
             self._inotify.wake()
-        elif wanted:
+        elif wanted and supported():
             self._begin()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""inotify(7) by ctypes. Linux only.
+"""inotify(7) by ctypes. Linux only; elsewhere `supported` is False.
 
 The libraries that were tried hold back a rename's first half, and all events after it, for half a
 second, do not report folders beyond the kernel's limit, or drop events without an error. Next:
@@ -8,8 +8,8 @@ second, do not report folders beyond the kernel's limit, or drop events without 
 import ctypes
 import errno
 import os
-import select
 import struct
+import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ import msgspec
 from engine.file_events.change import Kind
 from engine.messages.host import FILE_EVENTS_NO_WATCHES
 from vm.errors import HostError
+from vm.host.poll import readable
 
 HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name
 WANTED = (
@@ -52,6 +53,10 @@ class Watching(Protocol):
     def remove(self, watch: int) -> None: ...
 
 
+def supported() -> bool:
+    return sys.platform == "linux"
+
+
 def most_watches() -> int:
     """How many watches to use: half the user's limit, for editors need some too."""
     try:
@@ -64,21 +69,12 @@ class Inotify:
     """`wake` from any thread, all else from one."""
 
     def __init__(self) -> None:
-        """Raises HostError."""
-        self._library = ctypes.CDLL(None, use_errno=True)
-        self._library.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
-        self._file = self._library.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
-        if self._file < 0:
-            raise HostError(
-                FILE_EVENTS_NO_WATCHES,
-                details=os.strerror(ctypes.get_errno()),
-            )
+        """Only where inotify is `supported`. Raises HostError."""
+        self._library, self._file = _open()
         self._woken, self._waking = os.pipe()
         os.set_blocking(self._woken, False)
         self._mask = sum(WANTED) | DONT_FOLLOW | EXCL_UNLINK
-        self._poll = select.poll()
-        for file in (self._file, self._woken):
-            self._poll.register(file, select.POLLIN)
+        self._wait = readable(self._file, self._woken)
 
     def add(self, path: str) -> int:
         watch = int(self._library.inotify_add_watch(self._file, os.fsencode(path), self._mask))
@@ -94,7 +90,7 @@ class Inotify:
 
     def read(self, limit: float | None) -> list[Event]:
         """The next events; waits at most `limit` seconds (None: for ever), and until `wake`."""
-        ready = dict(self._poll.poll(None if limit is None else limit * 1000))
+        ready = dict(self._wait(None if limit is None else limit * 1000))
         if self._woken in ready:
             os.read(self._woken, 4096)
         if self._file not in ready:
@@ -107,6 +103,20 @@ class Inotify:
     def close(self) -> None:
         for file in (self._file, self._woken, self._waking):
             os.close(file)
+
+
+def _open() -> tuple[ctypes.CDLL, int]:
+    """The C library, and a new inotify. Raises HostError."""
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None, use_errno=True)
+        library.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
+        file = library.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        if file >= 0:
+            return library, file
+    raise HostError(
+        FILE_EVENTS_NO_WATCHES,
+        details=os.strerror(ctypes.get_errno()),
+    )
 
 
 def parse(data: bytes) -> list[Event]:

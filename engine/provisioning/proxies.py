@@ -102,9 +102,11 @@ def _found() -> dict[str, str]:
     if sys.platform in ("win32", "darwin"):
         import urllib.request  # 4 MB of memory, which elsewhere nothing needs
 
-        return urllib.request.getproxies()
-    own = of_environment(os.environ)
-    return own if own.keys() & {"http", "https"} else gnome_proxy.found() | own
+        found = urllib.request.getproxies()
+    else:
+        own = of_environment(os.environ)
+        found = own if own.keys() & {"http", "https"} else gnome_proxy.found() | own
+    return found
 
 
 def of_environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -175,3 +175,14 @@ def test_a_guest_that_does_not_listen_is_a_problem_until_it_does(
     assert reported == [("MachineError",), ()]
     assert b"/file\0" in guest.received
     here.close()
+
+
+def test_nothing_is_watched_on_systems_without_inotify(
+    guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "supported", lambda: False)
+    threads = threading.active_count()
+    absent = FileEvents(guest.dial, tmp_path / "home", lambda: None)
+    absent.follow([str(tmp_path)])
+    assert (threading.active_count(), absent.problems) == (threads, ())
+    absent.close()
