@@ -82,3 +82,4 @@ def test_every_test_folder_is_in_one_of_the_lanes() -> None:
     files = lanes.ROOT.glob("tests/**/test_*.py")
     folders = {f"tests/{file.relative_to(lanes.ROOT).parts[1]}" for file in files}
     assert {*lanes.SHOWN, *lanes.HELD, "tests/windows"} == folders
+    assert all((lanes.ROOT / path).is_file() for path in lanes.MOVED)
