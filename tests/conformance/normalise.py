@@ -40,6 +40,7 @@ TEXTS = [
     (r"\b\d+(\.\d+)?m?s\b", "<span>", "how long it took"),
     (r"nameserver (?!192\.0\.2\.)\S+", "nameserver <address>", "the computer's own"),
     (r",inode64\b", "", "a default of the kernel"),
+    (r"/proc/thread-self/fd/\d+", "<descriptor>", "of runc, the next one that is free"),
     (r"SWMTKN-1-[0-9a-z-]+", "<token>", "a secret of the swarm"),
 ]
 
