@@ -70,10 +70,9 @@ def download(channel: Channel, folder: Path) -> list[Path]:
     """The packages of an image of this channel that are Debian's, with those that they need."""
     suite = ENGINES[channel].suite
     config = sources.read_config()
-    lines = sources.mirror_lines(sources.read_sources(config.folder), suite)
     folder.mkdir(parents=True)
     options = ['Acquire::Check-Valid-Until "false";', 'APT::Install-Recommends "false";']
-    apt = Apt(folder, suite, ARCH, lines, options=[*config.options, *options])
+    apt = Apt(folder, suite, ARCH, config.mirrors(suite), options=[*config.options, *options])
     apt.update(_silent)
     names = [*recipe.PACKAGES, *ENGINES[Channel.STABLE].packages, "tini", build.KERNELS[ARCH]]
     run(["env", f"APT_CONFIG={folder / CONFIG}", "apt-get", "-y", "-d", "install", *names])

@@ -244,7 +244,7 @@ def _unpack(
 def _mmdebstrap(work: Path, tar: Path, wanted: Wanted) -> list[str]:
     """The command line. Raises HostError."""
     engine, apt = ENGINES[wanted.channel], sources.read_config()
-    mirrors = sources.mirror_lines(sources.read_sources(apt.folder), engine.suite)
+    mirrors = apt.mirrors(engine.suite)
     if wanted.repository and not mirrors:  # else mmdebstrap takes Debian's own mirror
         raise HostError(CHECK_NO_SOURCE, suite=engine.suite, retry=Retry.NO)
     options = work / "apt.conf"  # in the arguments, every user could read a proxy's password

@@ -173,7 +173,7 @@ MODULES = (
     "vxlan",
     "wireguard",
     "8021q",
-    # Encrypted overlay networks. Kernel 6.12 has the first cipher built in, 7.2 the last one.
+    # Encrypted overlay networks. Kernel 6.12 has ctr built in, and 7.2 what ghash_generic is.
     *("esp4", "ctr", "gcm", "seqiv", "ghash_generic"),
     "ip_vs",
     "ip_vs_rr",

@@ -28,6 +28,10 @@ class Config(msgspec.Struct, frozen=True):
     folder: Path
     options: tuple[str, ...]
 
+    def mirrors(self, suite: str) -> tuple[str, ...]:
+        """The lines of `mirror_lines` for its sources."""
+        return mirror_lines(read_sources(self.folder), suite)
+
 
 class Source(msgspec.Struct, frozen=True):
     """One entry of apt's sources."""

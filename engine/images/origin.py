@@ -64,10 +64,8 @@ class DebianOrigin:
         self, manifest: Manifest, now: datetime, progress: Progress, previous: Report | None = None
     ) -> Report:
         suite, config = ENGINES[self._channel].suite, sources.read_config()
-        lines = sources.mirror_lines(sources.read_sources(config.folder), suite)
-        repository = self._repository(progress)
-        arch = manifest.arch
-        with kept_apt(self._apt, suite, arch, lines, repository, config.options) as apt:
+        lines, repository = config.mirrors(suite), self._repository(progress)
+        with kept_apt(self._apt, suite, manifest.arch, lines, repository, config.options) as apt:
             return check_packages(manifest, apt, self._cache, now, progress, previous)
 
     def get(self, images: Path, now: datetime, progress: Progress) -> Path:

@@ -35,6 +35,8 @@ def channels(home: Home, setting: str) -> tuple[Channel, ...]:
 def channel(home: Home, setting: str) -> Channel:
     """The machine's; of a new machine the first one with an image."""
     wanted = channels(home, setting)
+    if len(wanted) == 1:  # no need to read the images
+        return wanted[0]
     return next((each for each in wanted if find_current(home.images, each)), wanted[0])
 
 
